@@ -1,0 +1,88 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { ImageError, StorageError, type StarlingError } from '../errors.ts';
+import type { HashResult, HashTask } from './hash-task.ts';
+import type { HashReply, HashRequest } from './hash-worker.ts';
+
+interface Pending {
+  readonly resolve: (results: readonly HashResult[]) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Lane {
+  readonly worker: Worker;
+  readonly pending: Map<number, Pending>;
+}
+
+/** Worker threads that hash files. Requests go to the thread with the fewest before it. */
+export class HashPool {
+  readonly #lanes: Lane[] = [];
+  #nextId = 0;
+
+  /** @param threads how many threads; by default one a core, eight at most */
+  constructor(threads: number = Math.min(8, availableParallelism())) {
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const url = new URL(`./hash-worker.${extension}`, import.meta.url);
+    for (let index = 0; index < threads; index++) this.#lanes.push(startLane(url));
+  }
+
+  /** How many requests keep every thread busy. */
+  get width(): number {
+    return this.#lanes.length * 2;
+  }
+
+  /**
+   * Hashes, and copies where a task says so.
+   * @throws ImageError IMAGE_CHANGED for a file that became shorter; StorageError for a disk's fault
+   */
+  run(tasks: readonly HashTask[]): Promise<readonly HashResult[]> {
+    const lane = this.#lanes.reduce((a, b) => (b.pending.size < a.pending.size ? b : a));
+    const request: HashRequest = { id: this.#nextId++, tasks };
+    return new Promise((resolve, reject) => {
+      lane.pending.set(request.id, { resolve, reject });
+      lane.worker.postMessage(request);
+    });
+  }
+
+  /** Ends the threads; what they had not finished fails. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#lanes.map(({ worker }) => worker.terminate()));
+  }
+}
+
+function startLane(url: URL): Lane {
+  const worker = new Worker(url, { name: 'hash' });
+  const pending = new Map<number, Pending>();
+  worker.on('message', (reply: HashReply) => {
+    const waiting = pending.get(reply.id);
+    pending.delete(reply.id);
+    if ('results' in reply) waiting?.resolve(reply.results);
+    else waiting?.reject(errorOf(reply.failure));
+  });
+  const failAll = (error: Error) => {
+    for (const waiting of pending.values()) waiting.reject(error);
+    pending.clear();
+  };
+  worker.on('error', failAll);
+  worker.on('exit', () => {
+    failAll(new StorageError('STORAGE_FAILED', 'hashing was ended before it was done'));
+  });
+  return { worker, pending };
+}
+
+function errorOf(failure: Extract<HashReply, { failure: unknown }>['failure']): StarlingError {
+  const evidence = { path: failure.path, errno: failure.code };
+  if (failure.short || failure.code === 'ENOENT' || failure.code === 'ELOOP') {
+    return new ImageError(
+      'IMAGE_CHANGED',
+      `"${failure.path}" changed while it was read; bake a tree that nothing writes to`,
+      { evidence },
+    );
+  }
+  const full = failure.code === 'ENOSPC' || failure.code === 'EDQUOT';
+  return new StorageError(
+    full ? 'STORAGE_NO_SPACE' : 'STORAGE_FAILED',
+    `"${failure.path}" can't be read or stored: ${failure.message}`,
+    { evidence },
+  );
+}

@@ -1,0 +1,37 @@
+/**
+ * What an image is: baking a tree, its manifest, info dictionary, merkle trees and id, and the
+ * folder where whole images lie. It knows no network; how images travel is in ../swarm.
+ */
+export * from './bencode.ts';
+export { bake, type BakeInit, type BakeOptions, type BakeProgress } from './bake.ts';
+export { forEachConcurrently } from './concurrency.ts';
+export { durable, type Durability } from './durability.ts';
+export { imageIdOf, infoHashOf, looksLikeImageId } from './image-id.ts';
+export {
+  maxInfoBytes,
+  parseInfo,
+  type ImageFile,
+  type ImageInfo,
+  type ImageLink,
+} from './image-info.ts';
+export { ImageStore, readManifest, removeTree, type StoredImage } from './image-store.ts';
+export { inspect, type ImageDescription } from './inspect.ts';
+export { magnetLink, parseMagnet, type Magnet } from './magnet.ts';
+export {
+  checkManifest,
+  manifestPath,
+  maxManifestBytes,
+  parseManifest,
+  type Health,
+  type Manifest,
+  type Need,
+} from './manifest.ts';
+export * from './merkle.ts';
+export {
+  encodeTorrent,
+  isPieceLayerOf,
+  parseTorrent,
+  pieceHash,
+  type Metainfo,
+} from './torrent-file.ts';
+export { makeDirectories, sealTree, type TreeLayout } from './tree-layout.ts';

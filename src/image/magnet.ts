@@ -1,0 +1,47 @@
+import { ImageError } from '../errors.ts';
+import { imageIdOf } from './image-id.ts';
+
+export interface Magnet {
+  readonly imageId: string;
+  readonly infoHash: Buffer;
+  readonly name?: string;
+  readonly trackers: readonly string[];
+}
+
+/** The magnet link of an image (BEP 9; `urn:btmh` with the multihash prefix 1220, BEP 52). */
+export function magnetLink(image: {
+  infoHash: Uint8Array;
+  name?: string;
+  trackers?: readonly string[];
+}): string {
+  const fields = [`xt=urn:btmh:1220${Buffer.from(image.infoHash).toString('hex')}`];
+  if (image.name !== undefined) fields.push(`dn=${encodeURIComponent(image.name)}`);
+  for (const tracker of image.trackers ?? []) fields.push(`tr=${encodeURIComponent(tracker)}`);
+  return `magnet:?${fields.join('&')}`;
+}
+
+/**
+ * Reads a magnet link with a v2 info-hash.
+ * @throws ImageError IMAGE_ID when it is none, or names a v1 torrent only.
+ */
+export function parseMagnet(text: string): Magnet {
+  const refuse = (why: string) =>
+    new ImageError('IMAGE_ID', `the magnet link can't be used: ${why}`, {
+      evidence: { magnet: text.slice(0, 200) },
+    });
+  if (text.length > 16_384) throw refuse('it is longer than 16,384 characters');
+  if (!text.startsWith('magnet:?')) throw refuse('it does not start with magnet:?');
+  const fields = new URLSearchParams(text.slice('magnet:?'.length));
+  const topic = fields.getAll('xt').find((value) => value.startsWith('urn:btmh:'));
+  if (topic === undefined) throw refuse('it has no urn:btmh, so it names no v2 image');
+  const match = /^urn:btmh:1220([0-9a-f]{64})$/i.exec(topic);
+  if (match?.[1] === undefined) throw refuse('its urn:btmh is not a SHA-256 multihash (1220…)');
+  const infoHash = Buffer.from(match[1], 'hex');
+  const name = fields.get('dn');
+  return {
+    imageId: imageIdOf(infoHash),
+    infoHash,
+    trackers: fields.getAll('tr').slice(0, 100),
+    ...(name === null ? {} : { name }),
+  };
+}

@@ -1,0 +1,61 @@
+import { chmod, mkdir, symlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { forEachConcurrently } from './concurrency.ts';
+import type { Durability } from './durability.ts';
+import type { ImageFile, ImageLink } from './image-info.ts';
+
+/** What a tree on disk consists of. */
+export interface TreeLayout {
+  readonly files: readonly Pick<ImageFile, 'path' | 'executable'>[];
+  readonly links: readonly ImageLink[];
+  readonly emptyDirectories: readonly string[];
+}
+
+const concurrency = 16;
+
+/** All directories of a layout, parents first; the tree itself is ''. */
+export function directoriesOf(layout: TreeLayout): string[] {
+  const found = new Set<string>(['']);
+  const addWithParents = (path: string) => {
+    for (let at = path; at !== '.' && !found.has(at); at = dirname(at)) found.add(at);
+  };
+  for (const { path } of [...layout.files, ...layout.links]) addWithParents(dirname(path));
+  for (const path of layout.emptyDirectories) addWithParents(path);
+  return [...found].sort((a, b) => a.length - b.length);
+}
+
+/** Makes the directories of a layout. Those that are there already stay. */
+export async function makeDirectories(tree: string, layout: TreeLayout): Promise<void> {
+  for (const path of directoriesOf(layout)) await mkdir(join(tree, path), { recursive: true });
+}
+
+/**
+ * Completes a tree whose files hold their content: adds links, takes away the right to write, and
+ * returns when all of it is on disk, files first and then every directory.
+ */
+export async function sealTree(
+  components: { durability: Durability },
+  tree: string,
+  layout: TreeLayout,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  const { durability } = components;
+  for (const { path, target } of layout.links) {
+    options.signal?.throwIfAborted();
+    await symlink(target, join(tree, path)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  }
+  await forEachConcurrently(layout.files, concurrency, async ({ path, executable }) => {
+    options.signal?.throwIfAborted();
+    const file = join(tree, path);
+    await chmod(file, executable ? 0o555 : 0o444);
+    await durability.syncFile(file);
+  });
+  for (const path of directoriesOf(layout).reverse()) {
+    options.signal?.throwIfAborted();
+    const directory = join(tree, path);
+    await chmod(directory, 0o555);
+    await durability.syncDirectory(directory);
+  }
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+/** Unit tests run side by side; tests that start real processes run one file at a time. */
+const processes = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 60_000 };
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      { test: { name: 'system', include: ['test/system/**/*.test.ts'], ...processes } },
+      { test: { name: 'interop', include: ['test/interop/**/*.test.ts'], ...processes } },
+      { test: { name: 'fault', include: ['test/fault/**/*.test.ts'], ...processes } },
+    ],
+  },
+});
