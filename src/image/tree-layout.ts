@@ -24,9 +24,12 @@ export function directoriesOf(layout: TreeLayout): string[] {
   return [...found].sort((a, b) => a.length - b.length);
 }
 
-/** Makes the directories of a layout. Those that are there already stay. */
+/** Makes the directories of a layout, writable; also those that were sealed before. */
 export async function makeDirectories(tree: string, layout: TreeLayout): Promise<void> {
-  for (const path of directoriesOf(layout)) await mkdir(join(tree, path), { recursive: true });
+  for (const path of directoriesOf(layout)) {
+    await mkdir(join(tree, path), { recursive: true });
+    await chmod(join(tree, path), 0o755);
+  }
 }
 
 /**

@@ -1,0 +1,7 @@
+/**
+ * Pure decisions: what to request, and how good a transfer can be at best. No I/O, no clock and no
+ * randomness of its own: what a decision depends on is passed in.
+ */
+export { Bitfield } from './bitfield.ts';
+export { lowerBound, type TransferPlan } from './lower-bound.ts';
+export { PiecePicker } from './piece-picker.ts';

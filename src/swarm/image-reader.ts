@@ -1,0 +1,57 @@
+import { join } from 'node:path';
+import { StorageError } from '../errors.ts';
+import type { ImageInfo } from '../image/index.ts';
+import { OpenFiles } from './open-files.ts';
+import { PieceMap } from './piece-map.ts';
+
+/** Gives bytes of an image, from wherever it lies. Only verified pieces may be asked for. */
+export interface PieceReader {
+  /** @throws StorageError when the disk fails or the file is shorter than it was */
+  read(piece: number, beginBytes: number, lengthBytes: number): Promise<Buffer>;
+}
+
+const openFilesLimit = 64;
+
+/** Reads pieces from a tree on disk. */
+export class ImageReader implements PieceReader, AsyncDisposable {
+  /** Where the tree lies; it may move while it is read. */
+  tree: string;
+  readonly #pieces: PieceMap;
+  readonly #files = new OpenFiles({ flags: 'r', limit: openFilesLimit });
+
+  constructor(init: { info: ImageInfo; tree: string }) {
+    this.tree = init.tree;
+    this.#pieces = new PieceMap(init.info);
+  }
+
+  async read(piece: number, beginBytes: number, lengthBytes: number): Promise<Buffer> {
+    const path = join(this.tree, this.#pieces.fileOf(piece).path);
+    const position = this.#pieces.offsetBytes(piece) + beginBytes;
+    const buffer = Buffer.allocUnsafe(lengthBytes);
+    try {
+      await this.#files.use(path, async (handle) => {
+        for (let filled = 0; filled < lengthBytes;) {
+          const { bytesRead } = await handle.read(
+            buffer,
+            filled,
+            lengthBytes - filled,
+            position + filled,
+          );
+          if (bytesRead === 0) throw new Error('the file is shorter than it was');
+          filled += bytesRead;
+        }
+      });
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new StorageError('STORAGE_FAILED', `"${path}" can't be read: ${why}`, {
+        evidence: { path, piece },
+        cause,
+      });
+    }
+    return buffer;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#files[Symbol.asyncDispose]();
+  }
+}

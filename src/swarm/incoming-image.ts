@@ -1,0 +1,346 @@
+import { constants } from 'node:fs';
+import {
+  chmod,
+  copyFile,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readFile,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  encodeTorrent,
+  hashBlocks,
+  hashFiles,
+  makeDirectories,
+  manifestPath,
+  parseTorrent,
+  pieceHash,
+  pieceRoot,
+  readManifest,
+  sealTree,
+  type Durability,
+  type ImageFile,
+  type ImageStore,
+  type Metainfo,
+  type StoredImage,
+} from '../image/index.ts';
+import { Bitfield } from '../policy/index.ts';
+import { OpenFiles } from './open-files.ts';
+import { PieceMap } from './piece-map.ts';
+import { storageFailure } from './storage-failure.ts';
+
+export interface IncomingComponents {
+  readonly store: ImageStore;
+  readonly durability: Durability;
+}
+
+/** Where a file with the wanted content already lies on this host. */
+export interface ReusableFile {
+  readonly path: string;
+  readonly executable: boolean;
+}
+
+const openFilesLimit = 64;
+
+/**
+ * An image that is being fetched, on disk. Only verified pieces are written, each is noted in a
+ * bitmap after it is written, and what the bitmap says is hashed again before it is believed after
+ * a restart: the bitmap may have reached the disk when the data did not.
+ */
+export class IncomingImage implements AsyncDisposable {
+  readonly metainfo: Metainfo;
+  readonly pieces: PieceMap;
+  /** The pieces that are verified and written. */
+  readonly have: Bitfield;
+  readonly #components: IncomingComponents;
+  readonly #folder: string;
+  readonly #files = new OpenFiles({ flags: 'r+', limit: openFilesLimit });
+
+  private constructor(components: IncomingComponents, metainfo: Metainfo) {
+    this.#components = components;
+    this.metainfo = metainfo;
+    this.pieces = new PieceMap(metainfo.info);
+    this.have = new Bitfield(metainfo.info.pieceCount);
+    this.#folder = components.store.incomingPath(metainfo.info.imageId);
+  }
+
+  get tree(): string {
+    return join(this.#folder, this.metainfo.info.name);
+  }
+
+  get #bitmapPath(): string {
+    return join(this.#folder, 'verified');
+  }
+
+  get #torrentPath(): string {
+    return torrentPath(this.#components.store, this.metainfo.info.imageId);
+  }
+
+  /** The metainfo of a fetch that was begun before, if it was kept whole. */
+  static async findMetainfo(store: ImageStore, imageId: string): Promise<Metainfo | undefined> {
+    try {
+      const metainfo = parseTorrent(await readFile(torrentPath(store, imageId)));
+      return metainfo.info.imageId === imageId ? metainfo : undefined;
+    } catch {
+      // Half-written or damaged: it is fetched again.
+      return undefined;
+    }
+  }
+
+  /**
+   * Begins to fetch an image, or goes on where it was left.
+   * @throws StorageError when the folder can't be made
+   */
+  static async open(
+    components: IncomingComponents,
+    metainfo: Metainfo,
+    options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<IncomingImage> {
+    const image = new IncomingImage(components, metainfo);
+    try {
+      await image.#prepare();
+      await image.#resume(options.signal);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw storageFailure('preparing', image.#folder, error);
+    }
+    return image;
+  }
+
+  async #prepare(): Promise<void> {
+    const { info } = this.metainfo;
+    await mkdir(this.#folder, { recursive: true });
+    await writeFile(this.#torrentPath, encodeTorrent(this.metainfo));
+    const { files, links } = info;
+    await makeDirectories(this.tree, { files, links, emptyDirectories: [] });
+    for (const file of files) {
+      const path = join(this.tree, file.path);
+      if ((await lstat(path).catch(() => undefined)) === undefined) await writeFile(path, '');
+    }
+  }
+
+  /** Hashes what the bitmap says is here, and forgets what does not hold. */
+  async #resume(signal: AbortSignal | undefined): Promise<void> {
+    const bytes = await readFile(this.#bitmapPath).catch(() => undefined);
+    const claimed = bytes && Bitfield.parse(this.have.length, bytes);
+    if (claimed === undefined) {
+      await this.#writeBitmap();
+      return;
+    }
+    for (const file of this.metainfo.info.files) {
+      const pieces = piecesOf(file).filter((piece) => claimed.has(piece));
+      if (pieces.length === 0) continue;
+      signal?.throwIfAborted();
+      await this.#resumeFile(file, pieces);
+    }
+    await this.#writeBitmap();
+  }
+
+  async #resumeFile(file: ImageFile, pieces: readonly number[]): Promise<void> {
+    const path = join(this.tree, file.path);
+    const holds: number[] = [];
+    for (const piece of pieces) if (await this.#holds(file, piece)) holds.push(piece);
+    const stats = await lstat(path);
+    if (stats.nlink > 1 && holds.length < file.pieceCount) {
+      // Linked to another image, and damaged: writing here would write there.
+      await unlink(path);
+      await writeFile(path, '');
+      return;
+    }
+    if ((stats.mode & 0o200) === 0 && stats.nlink === 1) await chmod(path, 0o644);
+    for (const piece of holds) this.have.add(piece);
+  }
+
+  async #holds(file: ImageFile, piece: number): Promise<boolean> {
+    const data = Buffer.allocUnsafe(this.pieces.sizeBytes(piece));
+    const offset = this.pieces.offsetBytes(piece);
+    await using handle = await open(join(this.tree, file.path), 'r');
+    const { bytesRead } = await handle.read(data, 0, data.length, offset);
+    return bytesRead === data.length && this.isPiece(piece, data);
+  }
+
+  /** Whether `data` is the content of this piece: its blocks lead to the root of its file. */
+  isPiece(piece: number, data: Uint8Array): boolean {
+    const file = this.pieces.fileOf(piece);
+    const root = pieceRoot(hashBlocks(data), this.pieces.blocksPerPiece, file.pieceCount === 1);
+    return root.equals(pieceHash(this.metainfo, file, piece));
+  }
+
+  /**
+   * Writes a piece whose hash was checked, and notes that it is here.
+   * @throws StorageError; then the piece is not noted and may be written again.
+   */
+  async write(piece: number, data: Buffer): Promise<void> {
+    const file = this.pieces.fileOf(piece);
+    const path = join(this.tree, file.path);
+    try {
+      await this.#files.use(path, async (handle) => {
+        const position = this.pieces.offsetBytes(piece);
+        for (let done = 0; done < data.length;) {
+          const { bytesWritten } = await handle.write(
+            data,
+            done,
+            data.length - done,
+            position + done,
+          );
+          done += bytesWritten;
+        }
+      });
+      this.have.add(piece);
+      await this.#note(piece);
+    } catch (error) {
+      this.have.remove(piece);
+      throw storageFailure('writing', path, error);
+    }
+  }
+
+  async #note(piece: number): Promise<void> {
+    const { offset, value } = this.have.byteOf(piece);
+    await this.#files.use(this.#bitmapPath, async (handle) => {
+      await handle.write(Uint8Array.of(value), 0, 1, offset);
+    });
+  }
+
+  /**
+   * Takes over files that this host already has, by their merkle root, after hashing them again:
+   * as a link where the mode allows, else as a copy. What can't be taken over will be fetched.
+   * @returns how many bytes were taken over
+   */
+  async reuse(
+    find: (rootHex: string) => readonly ReusableFile[],
+    options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<number> {
+    const wanted = this.#reusable(find);
+    const hashed = await this.#hashReusable(wanted, options.signal);
+    let reusedBytes = 0;
+    for (const { file, found } of wanted) {
+      options.signal?.throwIfAborted();
+      if (file.root === undefined || !hashed.get(file.path)?.equals(file.root)) continue;
+      if (!(await this.#takeOver(file, found))) continue;
+      for (const piece of piecesOf(file)) this.have.add(piece);
+      reusedBytes += file.sizeBytes;
+    }
+    await this.#writeBitmap();
+    return reusedBytes;
+  }
+
+  /** The files that are not whole yet and lie on this host, with the best place of each. */
+  #reusable(
+    find: (rootHex: string) => readonly ReusableFile[],
+  ): { file: ImageFile; found: ReusableFile }[] {
+    return this.metainfo.info.files.flatMap((file) => {
+      if (file.root === undefined || piecesOf(file).every((piece) => this.have.has(piece)))
+        return [];
+      const places = find(file.root.toString('hex'));
+      const found = places.find((place) => place.executable === file.executable) ?? places[0];
+      return found === undefined ? [] : [{ file, found }];
+    });
+  }
+
+  async #hashReusable(
+    wanted: readonly { file: ImageFile; found: ReusableFile }[],
+    signal: AbortSignal | undefined,
+  ): Promise<Map<string, Buffer | undefined>> {
+    if (wanted.length === 0) return new Map();
+    const tasks = wanted.map(({ file: { path, sizeBytes }, found }) => {
+      return { path, sizeBytes, source: found.path, destination: undefined, padded: false };
+    });
+    try {
+      const { pieceSizeBytes } = this.metainfo.info;
+      const hashed = await hashFiles(tasks, { pieceSizeBytes, v1: false }, { signal });
+      return new Map([...hashed].map(([path, { root }]) => [path, root]));
+    } catch {
+      signal?.throwIfAborted();
+      // A file went away under us, or can't be read: then all is fetched, which is always right.
+      return new Map();
+    }
+  }
+
+  async #takeOver(file: ImageFile, found: ReusableFile): Promise<boolean> {
+    const path = join(this.tree, file.path);
+    try {
+      await unlink(path);
+      if (found.executable === file.executable) await link(found.path, path);
+      else await copyFile(found.path, path, constants.COPYFILE_FICLONE);
+      return true;
+    } catch {
+      // Another file system, too many links, no space: the file is fetched like any other.
+      await unlink(path).catch(() => undefined);
+      await writeFile(path, '');
+      return false;
+    }
+  }
+
+  async #writeBitmap(): Promise<void> {
+    try {
+      await writeFile(this.#bitmapPath, this.have.toBytes());
+    } catch (error) {
+      throw storageFailure('writing', this.#bitmapPath, error);
+    }
+  }
+
+  /**
+   * Makes the whole image part of the store: read-only and on disk, by one rename.
+   * @throws StorageError when the disk is full or fails; it may be tried again.
+   */
+  async complete(options: { signal?: AbortSignal | undefined } = {}): Promise<StoredImage> {
+    const { store, durability } = this.#components;
+    const { imageId, files, links } = this.metainfo.info;
+    const hasManifest = files.some((file) => file.path === manifestPath);
+    try {
+      const manifest = hasManifest ? await readManifest(this.tree) : undefined;
+      const layout = { files, links, emptyDirectories: manifest?.emptyDirectories ?? [] };
+      await makeDirectories(this.tree, layout);
+      await sealTree({ durability: this.#forgetting() }, this.tree, layout, options);
+      await this.#files[Symbol.asyncDispose]();
+      await chmod(this.#torrentPath, 0o444);
+      await durability.syncFile(this.#torrentPath);
+      await unlink(this.#bitmapPath);
+      await durability.syncDirectory(this.#folder);
+      await store.commit(imageId, this.#folder);
+      return await store.read(imageId);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw storageFailure('completing', this.#folder, error);
+    }
+  }
+
+  /**
+   * A file that can't be synced is not what was written, whatever reading it says (Linux reports
+   * the failure once and drops the pages): it is forgotten and will be fetched again.
+   */
+  #forgetting(): Durability {
+    const { durability } = this.#components;
+    return {
+      syncDirectory: (path) => durability.syncDirectory(path),
+      syncFile: async (path) => {
+        try {
+          await durability.syncFile(path);
+        } catch (error) {
+          const file = this.metainfo.info.files.find(
+            ({ path: at }) => join(this.tree, at) === path,
+          );
+          for (const piece of file === undefined ? [] : piecesOf(file)) this.have.remove(piece);
+          await unlink(path).catch(() => undefined);
+          await writeFile(path, '').catch(() => undefined);
+          throw error;
+        }
+      },
+    };
+  }
+
+  /** Closes the files; what is on disk stays, to go on from. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#files[Symbol.asyncDispose]();
+  }
+}
+
+const torrentPath = (store: ImageStore, imageId: string): string =>
+  join(store.incomingPath(imageId), `${imageId}.torrent`);
+
+const piecesOf = (file: ImageFile): number[] =>
+  Array.from({ length: file.pieceCount }, (_, index) => file.firstPiece + index);

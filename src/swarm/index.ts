@@ -1,0 +1,15 @@
+/**
+ * Moves verified blocks between hosts: the peer wire protocol, connections, what is fetched from
+ * whom, and announces to trackers. What an image is stands in ../image, what to fetch next in
+ * ../policy. Nothing here can be told to skip verification.
+ */
+export type { Endpoint } from './announce.ts';
+export {
+  defaultExchangeInit,
+  Exchange,
+  type ExchangeComponents,
+  type ExchangeInit,
+} from './exchange.ts';
+export { cancellableDelay } from './delay.ts';
+export type { Swarm } from './swarm.ts';
+export type { SwarmState, SwarmStatus } from './swarm-status.ts';

@@ -1,0 +1,36 @@
+/** Where a swarm stands, for people and programs. Sizes in bytes. */
+export interface SwarmStatus {
+  readonly imageId: string;
+  readonly state: SwarmState;
+  /** Why it is paused, or failed. */
+  readonly reason: string | undefined;
+  readonly name: string | undefined;
+  readonly sizeBytes: number | undefined;
+  readonly pieces: number | undefined;
+  readonly verifiedPieces: number;
+  readonly verifiedBytes: number;
+  /** Taken over from other images of this host, and verified. */
+  readonly reusedBytes: number;
+  /** All payload that came from peers, also what was not needed. */
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+  readonly peers: number;
+  /** From whom payload came. */
+  readonly sources: readonly { readonly peer: string; readonly receivedBytes: number }[];
+}
+
+/**
+ * `metadata`: asks peers for the info dictionary; `layers`: for the hashes of the pieces;
+ * `checking`: hashes what is on disk already; `fetching`; `paused`: the disk takes nothing;
+ * `completing`: brings the image into the store; `seeding`: it is whole.
+ */
+export type SwarmState =
+  | 'metadata'
+  | 'layers'
+  | 'checking'
+  | 'fetching'
+  | 'paused'
+  | 'completing'
+  | 'seeding'
+  | 'failed'
+  | 'closed';

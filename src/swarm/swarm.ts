@@ -1,0 +1,602 @@
+import { ImageError, PeerError, StarlingError } from '../errors.ts';
+import {
+  infoHashOf,
+  type Durability,
+  type ImageInfo,
+  type ImageStore,
+  type Metainfo,
+  type StoredImage,
+} from '../image/index.ts';
+import { Bitfield } from '../policy/index.ts';
+import { Download } from './download.ts';
+import {
+  encodeExtensionHandshake,
+  encodeMetadataMessage,
+  extensionHandshakeId,
+  metadataExtensionId,
+  metadataPieceBytes,
+  parseExtensionHandshake,
+  parseMetadataMessage,
+  type MetadataMessage,
+} from './extension.ts';
+import { answerHashRange } from './hash-range.ts';
+import { ImageReader } from './image-reader.ts';
+import { IncomingImage, type ReusableFile } from './incoming-image.ts';
+import { LayerFetch } from './layer-fetch.ts';
+import type { BlockRange, HashRange, Message } from './message.ts';
+import { MetadataFetch } from './metadata-fetch.ts';
+import type { Peer, PeerListener } from './peer.ts';
+import { PieceMap } from './piece-map.ts';
+import type { SwarmState, SwarmStatus } from './swarm-status.ts';
+import { requestQueueLimit } from './upload-queue.ts';
+
+export interface SwarmComponents {
+  readonly store: ImageStore;
+  readonly durability: Durability;
+  readonly random: () => number;
+  readonly now: () => number;
+  /** Files that this host has already, by merkle root. */
+  readonly findFiles: (rootHex: string) => readonly ReusableFile[];
+  readonly listenPort: () => number | undefined;
+}
+
+export interface SwarmInit {
+  readonly imageId: string;
+  /** The size of the info dictionary, where it was signed. */
+  readonly infoBytes?: number | undefined;
+  /** An image that is whole: the swarm only seeds. */
+  readonly stored?: StoredImage | undefined;
+}
+
+/** How much may wait to be sent to a peer that asks and does not read. */
+const maxBacklogBytes = 16 << 20;
+/** Blocks are at most this long; some clients ask for twice 16 KiB (BEP 3). */
+const maxBlockBytes = 1 << 17;
+const clientName = 'Starling 0.1';
+const keepAliveMs = 60_000;
+const silenceMs = 150_000;
+const retryStorageMs = 5_000;
+
+/** All peers of one image, and what is done with them: fetch until it is whole, and serve. */
+export class Swarm implements PeerListener, AsyncDisposable {
+  readonly imageId: string;
+  readonly infoHash: Buffer;
+  /** Settles when the image is whole and in the store. */
+  readonly completed: Promise<StoredImage>;
+  onChange: (() => void) | undefined;
+  readonly #components: SwarmComponents;
+  readonly #peers = new Set<Peer>();
+  readonly #banned = new Set<string>();
+  readonly #closing = new AbortController();
+  readonly #complete: (image: StoredImage) => void;
+  readonly #fail: (error: unknown) => void;
+  readonly #sources = new Map<string, number>();
+  #state: SwarmState = 'metadata';
+  #reason: string | undefined;
+  #metadata: MetadataFetch | undefined;
+  #layers: LayerFetch | undefined;
+  #download: Download | undefined;
+  #incoming: IncomingImage | undefined;
+  #info: ImageInfo | undefined;
+  #metainfo: Metainfo | undefined;
+  #pieces: PieceMap | undefined;
+  #reader: ImageReader | undefined;
+  #have: Bitfield | undefined;
+  #reusedBytes = 0;
+  #retryAtMs = Infinity;
+  #sentBytesOfGone = 0;
+
+  constructor(components: SwarmComponents, init: SwarmInit) {
+    this.#components = components;
+    this.imageId = init.imageId;
+    this.infoHash = infoHashOf(init.imageId);
+    const { promise, resolve, reject } = Promise.withResolvers<StoredImage>();
+    this.completed = promise;
+    promise.catch(() => undefined);
+    this.#complete = resolve;
+    this.#fail = reject;
+    if (init.stored !== undefined) this.#serve(init.stored);
+    else this.#run(() => this.#begin(init.infoBytes));
+  }
+
+  get state(): SwarmState {
+    return this.#state;
+  }
+
+  get isWhole(): boolean {
+    return this.#state === 'seeding';
+  }
+
+  get peers(): ReadonlySet<Peer> {
+    return this.#peers;
+  }
+
+  get v1InfoHash(): Buffer | undefined {
+    return this.#info?.v1InfoHash;
+  }
+
+  /** How many bytes are still to be fetched; for announces. */
+  get leftBytes(): number {
+    if (this.#info === undefined) return 1;
+    return this.isWhole ? 0 : Math.max(1, this.#info.sizeBytes - this.#verifiedBytes());
+  }
+
+  /** Whether this peer lied to us before. */
+  isBanned(peerId: string): boolean {
+    return this.#banned.has(peerId);
+  }
+
+  status(): SwarmStatus {
+    return {
+      imageId: this.imageId,
+      state: this.#state,
+      reason: this.#reason,
+      name: this.#info?.name,
+      sizeBytes: this.#info?.sizeBytes,
+      pieces: this.#info?.pieceCount,
+      verifiedPieces: this.#have?.count ?? 0,
+      verifiedBytes: this.#verifiedBytes(),
+      reusedBytes: this.#reusedBytes,
+      receivedBytes: this.#download?.receivedBytes ?? 0,
+      sentBytes: [...this.#peers].reduce(
+        (sum, peer) => sum + peer.sentBytes,
+        this.#sentBytesOfGone,
+      ),
+      peers: this.#peers.size,
+      sources: [...this.#allSources()].map(([peer, receivedBytes]) => ({ peer, receivedBytes })),
+    };
+  }
+
+  #allSources(): Map<string, number> {
+    const all = new Map(this.#sources);
+    for (const peer of this.#peers) addTo(all, peer.listenAddress, peer.receivedBytes);
+    return all;
+  }
+
+  #verifiedBytes(): number {
+    if (this.#info === undefined || this.#have === undefined) return 0;
+    if (this.#have.isFull) return this.#info.sizeBytes;
+    return Math.min(this.#info.sizeBytes, this.#have.count * this.#info.pieceSizeBytes);
+  }
+
+  #set(state: SwarmState, reason?: string): void {
+    if (this.#state === 'closed') return;
+    this.#state = state;
+    this.#reason = reason;
+    this.onChange?.();
+  }
+
+  /** Runs a step of the swarm's life; the one place where its failures go. */
+  #run(step: () => Promise<void> | void): void {
+    Promise.resolve()
+      .then(step)
+      .catch((error: unknown) => {
+        if (this.#closing.signal.aborted) return;
+        this.#set('failed', error instanceof Error ? error.message : String(error));
+        this.#fail(error);
+      });
+  }
+
+  async #begin(infoBytes: number | undefined): Promise<void> {
+    const { store } = this.#components;
+    await store.open();
+    const metainfo = await IncomingImage.findMetainfo(store, this.imageId);
+    if (this.#closing.signal.aborted) return;
+    if (metainfo !== undefined) {
+      this.#setInfo(metainfo.info);
+      await this.#openIncoming(metainfo);
+      return;
+    }
+    this.#metadata = new MetadataFetch(this.#components, {
+      infoHash: this.infoHash,
+      expectedBytes: infoBytes,
+      onDone: (info) => {
+        this.#beginLayers(info);
+      },
+    });
+    for (const peer of this.#peers) this.#guard(peer, () => this.#metadata?.ask(peer));
+  }
+
+  #setInfo(info: ImageInfo): void {
+    this.#info = info;
+    this.#pieces = new PieceMap(info);
+  }
+
+  #beginLayers(info: ImageInfo): void {
+    if (this.#info !== undefined) return;
+    this.#metadata = undefined;
+    this.#setInfo(info);
+    this.#set('layers');
+    const layers = new LayerFetch(this.#components, {
+      info,
+      onDone: (pieceLayers) => {
+        this.#layers = undefined;
+        this.#run(() => this.#openIncoming({ info, pieceLayers }));
+      },
+    });
+    this.#layers = layers;
+    layers.start();
+    for (const peer of this.#peers) {
+      this.#sendExtensionHandshake(peer);
+      if (this.#layers === layers) layers.ask(peer);
+    }
+  }
+
+  async #openIncoming(metainfo: Metainfo): Promise<void> {
+    this.#set('checking');
+    const signal = this.#closing.signal;
+    const components = this.#components;
+    let incoming: IncomingImage;
+    try {
+      incoming = await IncomingImage.open(components, metainfo, { signal });
+      this.#incoming = incoming;
+      this.#reusedBytes += await incoming.reuse(components.findFiles, { signal });
+    } catch (error) {
+      if (!isStorageFault(error)) throw error;
+      this.#pauseUntilStorage(error, () => this.#openIncoming(metainfo));
+      return;
+    }
+    this.#metainfo = metainfo;
+    this.#have = incoming.have;
+    this.#reader = new ImageReader({ info: metainfo.info, tree: incoming.tree });
+    this.#set('fetching');
+    const knownBefore = [...incoming.have];
+    this.#download = this.#makeDownload(incoming);
+    for (const peer of this.#peers) {
+      this.#guard(peer, () => {
+        peer.resolvePieces(metainfo.info.pieceCount);
+        peer.batch(() => {
+          for (const piece of knownBefore) peer.send({ type: 'have', piece });
+        });
+        this.#download?.addPeer(peer);
+      });
+    }
+    if (incoming.have.isFull) this.#run(() => this.#finish());
+    else this.#download.fillAll();
+  }
+
+  #makeDownload(incoming: IncomingImage): Download {
+    return new Download(
+      { incoming, random: this.#components.random, now: this.#components.now },
+      {
+        onPiece: (piece) => {
+          this.#tellHave(piece);
+          this.onChange?.();
+        },
+        onLiars: (peerIds, error) => {
+          this.#ban(peerIds, error);
+        },
+        onPaused: (error) => {
+          this.#set('paused', error.message);
+        },
+        onResumed: () => {
+          this.#set('fetching');
+        },
+        onComplete: () => {
+          this.#run(() => this.#finish());
+        },
+      },
+    );
+  }
+
+  #tellHave(piece: number): void {
+    for (const peer of this.#peers) {
+      if (peer.pieces?.has(piece) !== true) peer.send({ type: 'have', piece });
+    }
+  }
+
+  async #finish(): Promise<void> {
+    const incoming = this.#incoming;
+    if (incoming === undefined || this.#state === 'completing') return;
+    this.#set('completing');
+    try {
+      const stored = await incoming.complete({ signal: this.#closing.signal });
+      if (this.#reader !== undefined) this.#reader.tree = stored.tree;
+      this.#set('seeding');
+      this.#complete(stored);
+    } catch (error) {
+      if (!isStorageFault(error)) throw error;
+      this.#pauseUntilStorage(error, () => this.#finishAgain(incoming));
+    }
+  }
+
+  /** After a failed sync some files may have been forgotten: then they are fetched first. */
+  #finishAgain(incoming: IncomingImage): Promise<void> {
+    if (incoming.have.isFull) return this.#finish();
+    return this.#openIncoming(incoming.metainfo);
+  }
+
+  #pauseUntilStorage(error: Error, again: () => Promise<void>): void {
+    this.#set('paused', error.message);
+    this.#retryAtMs = this.#components.now() + retryStorageMs;
+    this.#retry = again;
+  }
+
+  #retry: (() => Promise<void>) | undefined;
+
+  #serve(stored: StoredImage): void {
+    const { info } = stored.metainfo;
+    this.#setInfo(info);
+    this.#metainfo = stored.metainfo;
+    this.#have = Bitfield.full(info.pieceCount);
+    this.#reader = new ImageReader({ info, tree: stored.tree });
+    this.#state = 'seeding';
+    this.#complete(stored);
+  }
+
+  /** Takes in a connection whose handshakes are done. */
+  addPeer(peer: Peer): void {
+    peer.listener = this;
+    this.#peers.add(peer);
+    this.#guard(peer, () => {
+      peer.batch(() => {
+        if (peer.handshake?.extensionProtocol === true) this.#sendExtensionHandshake(peer);
+        this.#sendPieces(peer);
+        // Inside a fleet there is no choking: hosts have one owner.
+        peer.send({ type: 'unchoke' });
+      });
+      if (this.#metainfo !== undefined && this.#info !== undefined) {
+        peer.resolvePieces(this.#info.pieceCount);
+        this.#download?.addPeer(peer);
+      }
+      this.#layers?.ask(peer);
+    });
+  }
+
+  #sendPieces(peer: Peer): void {
+    const fast = peer.handshake?.fastExtension === true;
+    const have = this.#have;
+    if (have === undefined || have.count === 0) {
+      if (fast) peer.send({ type: 'haveNone' });
+    } else if (have.isFull && fast) {
+      peer.send({ type: 'haveAll' });
+    } else {
+      peer.send({ type: 'bitfield', bits: have.toBytes() });
+    }
+  }
+
+  #sendExtensionHandshake(peer: Peer): void {
+    if (peer.handshake?.extensionProtocol !== true) return;
+    const payload = encodeExtensionHandshake({
+      metadataBytes: this.#info?.encoded.length,
+      requestQueue: requestQueueLimit,
+      listenPort: this.#components.listenPort(),
+      client: clientName,
+    });
+    peer.send({ type: 'extended', id: extensionHandshakeId, payload });
+  }
+
+  onMessage(peer: Peer, message: Message): void {
+    this.#guard(peer, () => {
+      this.#handle(peer, message);
+    });
+  }
+
+  /** What a peer does wrong ends its connection, and what it lies about bans it. */
+  #guard(peer: Peer, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (error instanceof PeerError || error instanceof ImageError) {
+        if (error.code !== 'PEER_PROTOCOL') this.#banned.add(peer.id);
+        peer.close(error);
+      } else {
+        peer.close();
+        this.#run(() => Promise.reject(error as Error));
+      }
+    }
+  }
+
+  #handle(peer: Peer, message: Message): void {
+    switch (message.type) {
+      case 'choke':
+        peer.chokedByThem = true;
+        this.#download?.onChoke(peer);
+        return;
+      case 'unchoke':
+        peer.chokedByThem = false;
+        this.#download?.fill(peer);
+        return;
+      case 'have':
+      case 'bitfield':
+      case 'haveAll':
+      case 'haveNone':
+        this.#onPieces(peer, message);
+        return;
+      case 'request':
+        this.#onRequest(peer, message.range);
+        return;
+      case 'cancel':
+        if (peer.uploads.cancel(message.range)) this.#reject(peer, message.range);
+        return;
+      case 'rejectRequest':
+        this.#download?.onReject(peer, message.range);
+        return;
+      case 'piece':
+        this.#onBlock(peer, message);
+        return;
+      case 'extended':
+        this.#onExtended(peer, message.id, message.payload);
+        return;
+      case 'hashRequest':
+        this.#onHashRequest(peer, message.range);
+        return;
+      case 'hashes':
+        this.#layers?.onHashes(peer, message.range, message.hashes);
+        return;
+      case 'hashReject':
+        this.#layers?.onReject(peer, message.range);
+        return;
+      case 'keepAlive':
+      case 'interested':
+      case 'notInterested':
+      case 'suggestPiece':
+      case 'allowedFast':
+      case 'unknown':
+        return;
+    }
+  }
+
+  #onPieces(peer: Peer, message: Message): void {
+    const known = this.#download !== undefined && peer.pieces !== undefined;
+    if (known && message.type !== 'have') this.#download?.removePeer(peer);
+    const piece = peer.learnPieces(message);
+    if (!known) return;
+    if (message.type !== 'have') this.#download?.addPeer(peer);
+    else if (piece !== undefined) this.#download?.onHave(peer, piece);
+    this.#download?.fill(peer);
+  }
+
+  #onBlock(peer: Peer, message: Extract<Message, { type: 'piece' }>): void {
+    if (this.#download === undefined) {
+      throw new PeerError('PEER_PROTOCOL', `${peer.address} sent a block that nobody asked for`);
+    }
+    this.#download.onBlock(peer, message.piece, message.beginBytes, message.data);
+  }
+
+  #onRequest(peer: Peer, range: BlockRange): void {
+    const { piece, beginBytes, lengthBytes } = range;
+    const reader = this.#reader;
+    if (reader === undefined || this.#have?.has(piece) !== true) {
+      this.#reject(peer, range);
+      return;
+    }
+    const sizeBytes = this.#pieces?.sizeBytes(piece) ?? 0;
+    if (lengthBytes === 0 || lengthBytes > maxBlockBytes || beginBytes + lengthBytes > sizeBytes) {
+      throw new PeerError('PEER_PROTOCOL', `${peer.address} asked for a range that is no block`, {
+        evidence: range as unknown as Record<string, unknown>,
+      });
+    }
+    peer.answer(range, reader);
+  }
+
+  #reject(peer: Peer, range: BlockRange): void {
+    if (peer.handshake?.fastExtension === true) peer.send({ type: 'rejectRequest', range });
+  }
+
+  #onExtended(peer: Peer, id: number, payload: Uint8Array): void {
+    if (id === extensionHandshakeId) {
+      peer.extension = parseExtensionHandshake(payload);
+      this.#metadata?.ask(peer);
+      this.#download?.fill(peer);
+    } else if (id === metadataExtensionId) {
+      const message = parseMetadataMessage(payload);
+      if (message?.type === 'request') this.#answerMetadata(peer, message.piece);
+      else if (message !== undefined) this.#metadata?.onMessage(peer, message);
+    }
+  }
+
+  #answerMetadata(peer: Peer, piece: number): void {
+    const encoded = this.#info?.encoded;
+    const start = piece * metadataPieceBytes;
+    const id = peer.extension?.metadataId;
+    if (!id) return;
+    this.#assertReads(peer);
+    const answer: MetadataMessage =
+      encoded === undefined || start >= encoded.length
+        ? { type: 'reject', piece }
+        : {
+            type: 'data',
+            piece,
+            totalBytes: encoded.length,
+            data: encoded.subarray(start, start + metadataPieceBytes),
+          };
+    peer.send({ type: 'extended', id, payload: encodeMetadataMessage(answer) });
+  }
+
+  /** @throws PeerError when the peer asks and asks and takes no answers */
+  #assertReads(peer: Peer): void {
+    if (peer.backlogBytes > maxBacklogBytes) {
+      throw new PeerError('PEER_PROTOCOL', `${peer.address} asks for more than it reads`);
+    }
+  }
+
+  #onHashRequest(peer: Peer, request: HashRange): void {
+    // The message is a view into the connection's buffer, and the answer takes time.
+    const range = { ...request, root: Buffer.from(request.root) };
+    this.#assertReads(peer);
+    if (peer.hashRequests >= maxHashRequests) {
+      throw new PeerError('PEER_PROTOCOL', `${peer.address} sent more hash requests than it may`);
+    }
+    const [metainfo, pieces, reader] = [this.#metainfo, this.#pieces, this.#reader];
+    if (metainfo === undefined || pieces === undefined || reader === undefined) {
+      peer.send({ type: 'hashReject', range });
+      return;
+    }
+    const has = (piece: number) => this.#have?.has(piece) === true;
+    peer.hashRequests += 1;
+    answerHashRange(range, { metainfo, pieces, reader, has })
+      .catch(() => undefined)
+      .then((hashes) => {
+        peer.hashRequests -= 1;
+        peer.send(
+          hashes === undefined ? { type: 'hashReject', range } : { type: 'hashes', range, hashes },
+        );
+      })
+      .catch((error: unknown) => {
+        peer.close(error as Error);
+      });
+  }
+
+  onClose(peer: Peer): void {
+    this.#peers.delete(peer);
+    addTo(this.#sources, peer.listenAddress, peer.receivedBytes);
+    this.#sentBytesOfGone += peer.sentBytes;
+    this.#metadata?.forget(peer);
+    this.#layers?.forget(peer);
+    this.#download?.removePeer(peer);
+    for (const other of this.#peers) {
+      this.#guard(other, () => {
+        this.#metadata?.ask(other);
+        this.#layers?.ask(other);
+      });
+    }
+    this.onChange?.();
+  }
+
+  #ban(peerIds: ReadonlySet<string>, error: PeerError): void {
+    for (const id of peerIds) this.#banned.add(id);
+    for (const peer of this.#peers) if (peerIds.has(peer.id)) peer.close(error);
+  }
+
+  /** Called about once a second. */
+  tick(): void {
+    const now = this.#components.now();
+    for (const peer of this.#peers) {
+      if (now - peer.lastReceivedMs > silenceMs) {
+        peer.close(new PeerError('PEER_TIMEOUT', `${peer.address} is silent`));
+      } else if (now - peer.lastSentMs > keepAliveMs) {
+        peer.send({ type: 'keepAlive' });
+      }
+    }
+    this.#metadata?.tick();
+    for (const peer of this.#peers) this.#guard(peer, () => this.#metadata?.ask(peer));
+    this.#layers?.tick(this.#peers);
+    if (this.#state === 'fetching' || this.#download?.paused === true) this.#download?.tick();
+    const retry = this.#retry;
+    if (retry !== undefined && now >= this.#retryAtMs) {
+      this.#retry = undefined;
+      this.#run(retry);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    this.#set('closed');
+    this.#fail(new PeerError('PEER_CLOSED', `the swarm of ${this.imageId} was closed`));
+    for (const peer of this.#peers) peer.close();
+    await this.#reader?.[Symbol.asyncDispose]();
+    await this.#incoming?.[Symbol.asyncDispose]();
+  }
+}
+
+const maxHashRequests = 64;
+
+/** A disk that is full or fails may come back; a damaged image will not. */
+const isStorageFault = (error: unknown): error is StarlingError =>
+  error instanceof StarlingError && error.code.startsWith('STORAGE_');
+
+function addTo(map: Map<string, number>, key: string, bytes: number): void {
+  if (bytes > 0) map.set(key, (map.get(key) ?? 0) + bytes);
+}
