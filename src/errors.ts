@@ -23,6 +23,10 @@ export abstract class StarlingError<Code extends string = string> extends Error 
   }
 }
 
+/** Whether this is one of our own errors, which says all that need be said. */
+export const isStarlingError = (error: unknown): error is StarlingError =>
+  error instanceof StarlingError;
+
 /** Who typed: a flag, an environment variable or an argument that can't be used. */
 export class ConfigError extends StarlingError<
   'CONFIG_INVALID' | 'CONFIG_MISSING' | 'CONFIG_IN_USE' | 'CONFIG_NEEDS_UNMET'

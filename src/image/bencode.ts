@@ -59,12 +59,15 @@ function encodeInto(parts: Uint8Array[], value: BencodeInput): void {
 
 const isList = (value: BencodeInput): value is readonly BencodeInput[] => Array.isArray(value);
 
+const isMap = (value: object): value is ReadonlyMap<string, BencodeInput> => value instanceof Map;
+
 function encodeDictionary(
   parts: Uint8Array[],
   value: ReadonlyMap<string, BencodeInput> | Readonly<Record<string, BencodeInput | undefined>>,
 ): void {
-  const entries: [string, BencodeInput | undefined][] =
-    value instanceof Map ? [...value.entries()] : Object.entries(value);
+  const entries: [string, BencodeInput | undefined][] = isMap(value)
+    ? [...value]
+    : Object.entries(value);
   entries.sort(([a], [b]) => (a < b ? -1 : 1));
   parts.push(Buffer.from('d'));
   for (const [key, item] of entries) {

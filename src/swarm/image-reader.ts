@@ -6,7 +6,10 @@ import { PieceMap } from './piece-map.ts';
 
 /** Gives bytes of an image, from wherever it lies. Only verified pieces may be asked for. */
 export interface PieceReader {
-  /** @throws StorageError when the disk fails or the file is shorter than it was */
+  /**
+   * Beyond the end of the piece's file the bytes are zero.
+   * @throws StorageError when the disk fails or the file is shorter than it was
+   */
   read(piece: number, beginBytes: number, lengthBytes: number): Promise<Buffer>;
 }
 
@@ -28,13 +31,16 @@ export class ImageReader implements PieceReader, AsyncDisposable {
     const path = join(this.tree, this.#pieces.fileOf(piece).path);
     const position = this.#pieces.offsetBytes(piece) + beginBytes;
     const buffer = Buffer.allocUnsafe(lengthBytes);
+    const storedBytes = Math.max(0, this.#pieces.sizeBytes(piece) - beginBytes);
+    const wantedBytes = Math.min(lengthBytes, storedBytes);
+    buffer.fill(0, wantedBytes);
     try {
       await this.#files.use(path, async (handle) => {
-        for (let filled = 0; filled < lengthBytes;) {
+        for (let filled = 0; filled < wantedBytes;) {
           const { bytesRead } = await handle.read(
             buffer,
             filled,
-            lengthBytes - filled,
+            wantedBytes - filled,
             position + filled,
           );
           if (bytesRead === 0) throw new Error('the file is shorter than it was');

@@ -70,7 +70,7 @@ export class LayerFetch {
   }
 
   ask(peer: Peer): void {
-    if (peer.handshake?.v2 !== true) return;
+    if (!peer.speaksV2) return;
     const asked = this.#asked.get(peer) ?? new Map<string, WantedRange>();
     this.#asked.set(peer, asked);
     const rejected = this.#rejected.get(peer);

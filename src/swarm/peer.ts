@@ -47,6 +47,8 @@ export class Peer {
   handshake: Handshake | undefined;
   extension: ExtensionHandshake | undefined;
   listener: PeerListener | undefined;
+  /** It knows merkle trees and hash requests (BEP 52). */
+  speaksV2 = false;
   /** They do not answer our requests at the moment. */
   chokedByThem = true;
   interestedInThem = false;

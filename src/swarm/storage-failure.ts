@@ -1,8 +1,8 @@
-import { StarlingError, StorageError } from '../errors.ts';
+import { isStarlingError, StorageError, type StarlingError } from '../errors.ts';
 
 /** What a failed write means, as an error that an operator can act on. Our own errors stay. */
 export function storageFailure(doing: string, path: string, cause: unknown): StarlingError {
-  if (cause instanceof StarlingError) return cause;
+  if (isStarlingError(cause)) return cause;
   const errno = (cause as NodeJS.ErrnoException).code;
   const why = cause instanceof Error ? cause.message : String(cause);
   const evidence = { path, errno };

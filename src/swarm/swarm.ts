@@ -1,4 +1,4 @@
-import { ImageError, PeerError, StarlingError } from '../errors.ts';
+import { ImageError, isStarlingError, PeerError, type StarlingError } from '../errors.ts';
 import {
   infoHashOf,
   type Durability,
@@ -8,22 +8,19 @@ import {
   type StoredImage,
 } from '../image/index.ts';
 import { Bitfield } from '../policy/index.ts';
+import { Answers } from './answers.ts';
 import { Download } from './download.ts';
 import {
   encodeExtensionHandshake,
-  encodeMetadataMessage,
   extensionHandshakeId,
   metadataExtensionId,
-  metadataPieceBytes,
   parseExtensionHandshake,
   parseMetadataMessage,
-  type MetadataMessage,
 } from './extension.ts';
-import { answerHashRange } from './hash-range.ts';
 import { ImageReader } from './image-reader.ts';
 import { IncomingImage, type ReusableFile } from './incoming-image.ts';
 import { LayerFetch } from './layer-fetch.ts';
-import type { BlockRange, HashRange, Message } from './message.ts';
+import type { Message } from './message.ts';
 import { MetadataFetch } from './metadata-fetch.ts';
 import type { Peer, PeerListener } from './peer.ts';
 import { PieceMap } from './piece-map.ts';
@@ -48,10 +45,6 @@ export interface SwarmInit {
   readonly stored?: StoredImage | undefined;
 }
 
-/** How much may wait to be sent to a peer that asks and does not read. */
-const maxBacklogBytes = 16 << 20;
-/** Blocks are at most this long; some clients ask for twice 16 KiB (BEP 3). */
-const maxBlockBytes = 1 << 17;
 const clientName = 'Starling 0.1';
 const keepAliveMs = 60_000;
 const silenceMs = 150_000;
@@ -71,6 +64,13 @@ export class Swarm implements PeerListener, AsyncDisposable {
   readonly #complete: (image: StoredImage) => void;
   readonly #fail: (error: unknown) => void;
   readonly #sources = new Map<string, number>();
+  readonly #answers = new Answers({
+    source: () => ({
+      info: this.#info,
+      content: this.#content,
+      has: (piece) => this.#have?.has(piece) === true,
+    }),
+  });
   #state: SwarmState = 'metadata';
   #reason: string | undefined;
   #metadata: MetadataFetch | undefined;
@@ -78,9 +78,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
   #download: Download | undefined;
   #incoming: IncomingImage | undefined;
   #info: ImageInfo | undefined;
-  #metainfo: Metainfo | undefined;
-  #pieces: PieceMap | undefined;
-  #reader: ImageReader | undefined;
+  #content: Content | undefined;
   #have: Bitfield | undefined;
   #reusedBytes = 0;
   #retryAtMs = Infinity;
@@ -183,7 +181,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
     const metainfo = await IncomingImage.findMetainfo(store, this.imageId);
     if (this.#closing.signal.aborted) return;
     if (metainfo !== undefined) {
-      this.#setInfo(metainfo.info);
+      this.#info = metainfo.info;
       await this.#openIncoming(metainfo);
       return;
     }
@@ -197,15 +195,10 @@ export class Swarm implements PeerListener, AsyncDisposable {
     for (const peer of this.#peers) this.#guard(peer, () => this.#metadata?.ask(peer));
   }
 
-  #setInfo(info: ImageInfo): void {
-    this.#info = info;
-    this.#pieces = new PieceMap(info);
-  }
-
   #beginLayers(info: ImageInfo): void {
     if (this.#info !== undefined) return;
     this.#metadata = undefined;
-    this.#setInfo(info);
+    this.#info = info;
     this.#set('layers');
     const layers = new LayerFetch(this.#components, {
       info,
@@ -236,9 +229,8 @@ export class Swarm implements PeerListener, AsyncDisposable {
       this.#pauseUntilStorage(error, () => this.#openIncoming(metainfo));
       return;
     }
-    this.#metainfo = metainfo;
     this.#have = incoming.have;
-    this.#reader = new ImageReader({ info: metainfo.info, tree: incoming.tree });
+    this.#content = contentOf(metainfo, incoming.tree);
     this.#set('fetching');
     const knownBefore = [...incoming.have];
     this.#download = this.#makeDownload(incoming);
@@ -291,7 +283,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
     this.#set('completing');
     try {
       const stored = await incoming.complete({ signal: this.#closing.signal });
-      if (this.#reader !== undefined) this.#reader.tree = stored.tree;
+      if (this.#content !== undefined) this.#content.reader.tree = stored.tree;
       this.#set('seeding');
       this.#complete(stored);
     } catch (error) {
@@ -316,10 +308,9 @@ export class Swarm implements PeerListener, AsyncDisposable {
 
   #serve(stored: StoredImage): void {
     const { info } = stored.metainfo;
-    this.#setInfo(info);
-    this.#metainfo = stored.metainfo;
+    this.#info = info;
     this.#have = Bitfield.full(info.pieceCount);
-    this.#reader = new ImageReader({ info, tree: stored.tree });
+    this.#content = contentOf(stored.metainfo, stored.tree);
     this.#state = 'seeding';
     this.#complete(stored);
   }
@@ -327,6 +318,10 @@ export class Swarm implements PeerListener, AsyncDisposable {
   /** Takes in a connection whose handshakes are done. */
   addPeer(peer: Peer): void {
     peer.listener = this;
+    // A peer of a v2-only swarm need not say that it speaks v2.
+    const hash = peer.handshake?.infoHash;
+    peer.speaksV2 =
+      peer.handshake?.v2 === true || hash?.equals(this.infoHash.subarray(0, 20)) === true;
     this.#peers.add(peer);
     this.#guard(peer, () => {
       peer.batch(() => {
@@ -335,8 +330,8 @@ export class Swarm implements PeerListener, AsyncDisposable {
         // Inside a fleet there is no choking: hosts have one owner.
         peer.send({ type: 'unchoke' });
       });
-      if (this.#metainfo !== undefined && this.#info !== undefined) {
-        peer.resolvePieces(this.#info.pieceCount);
+      if (this.#content !== undefined) {
+        peer.resolvePieces(this.#content.metainfo.info.pieceCount);
         this.#download?.addPeer(peer);
       }
       this.#layers?.ask(peer);
@@ -382,7 +377,9 @@ export class Swarm implements PeerListener, AsyncDisposable {
         peer.close(error);
       } else {
         peer.close();
-        this.#run(() => Promise.reject(error as Error));
+        this.#run(() => {
+          throw error;
+        });
       }
     }
   }
@@ -404,10 +401,10 @@ export class Swarm implements PeerListener, AsyncDisposable {
         this.#onPieces(peer, message);
         return;
       case 'request':
-        this.#onRequest(peer, message.range);
+        this.#answers.request(peer, message.range);
         return;
       case 'cancel':
-        if (peer.uploads.cancel(message.range)) this.#reject(peer, message.range);
+        if (peer.uploads.cancel(message.range)) this.#answers.reject(peer, message.range);
         return;
       case 'rejectRequest':
         this.#download?.onReject(peer, message.range);
@@ -419,7 +416,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
         this.#onExtended(peer, message.id, message.payload);
         return;
       case 'hashRequest':
-        this.#onHashRequest(peer, message.range);
+        this.#answers.hashes(peer, message.range);
         return;
       case 'hashes':
         this.#layers?.onHashes(peer, message.range, message.hashes);
@@ -454,26 +451,6 @@ export class Swarm implements PeerListener, AsyncDisposable {
     this.#download.onBlock(peer, message.piece, message.beginBytes, message.data);
   }
 
-  #onRequest(peer: Peer, range: BlockRange): void {
-    const { piece, beginBytes, lengthBytes } = range;
-    const reader = this.#reader;
-    if (reader === undefined || this.#have?.has(piece) !== true) {
-      this.#reject(peer, range);
-      return;
-    }
-    const sizeBytes = this.#pieces?.sizeBytes(piece) ?? 0;
-    if (lengthBytes === 0 || lengthBytes > maxBlockBytes || beginBytes + lengthBytes > sizeBytes) {
-      throw new PeerError('PEER_PROTOCOL', `${peer.address} asked for a range that is no block`, {
-        evidence: range as unknown as Record<string, unknown>,
-      });
-    }
-    peer.answer(range, reader);
-  }
-
-  #reject(peer: Peer, range: BlockRange): void {
-    if (peer.handshake?.fastExtension === true) peer.send({ type: 'rejectRequest', range });
-  }
-
   #onExtended(peer: Peer, id: number, payload: Uint8Array): void {
     if (id === extensionHandshakeId) {
       peer.extension = parseExtensionHandshake(payload);
@@ -481,61 +458,9 @@ export class Swarm implements PeerListener, AsyncDisposable {
       this.#download?.fill(peer);
     } else if (id === metadataExtensionId) {
       const message = parseMetadataMessage(payload);
-      if (message?.type === 'request') this.#answerMetadata(peer, message.piece);
+      if (message?.type === 'request') this.#answers.metadata(peer, message.piece);
       else if (message !== undefined) this.#metadata?.onMessage(peer, message);
     }
-  }
-
-  #answerMetadata(peer: Peer, piece: number): void {
-    const encoded = this.#info?.encoded;
-    const start = piece * metadataPieceBytes;
-    const id = peer.extension?.metadataId;
-    if (!id) return;
-    this.#assertReads(peer);
-    const answer: MetadataMessage =
-      encoded === undefined || start >= encoded.length
-        ? { type: 'reject', piece }
-        : {
-            type: 'data',
-            piece,
-            totalBytes: encoded.length,
-            data: encoded.subarray(start, start + metadataPieceBytes),
-          };
-    peer.send({ type: 'extended', id, payload: encodeMetadataMessage(answer) });
-  }
-
-  /** @throws PeerError when the peer asks and asks and takes no answers */
-  #assertReads(peer: Peer): void {
-    if (peer.backlogBytes > maxBacklogBytes) {
-      throw new PeerError('PEER_PROTOCOL', `${peer.address} asks for more than it reads`);
-    }
-  }
-
-  #onHashRequest(peer: Peer, request: HashRange): void {
-    // The message is a view into the connection's buffer, and the answer takes time.
-    const range = { ...request, root: Buffer.from(request.root) };
-    this.#assertReads(peer);
-    if (peer.hashRequests >= maxHashRequests) {
-      throw new PeerError('PEER_PROTOCOL', `${peer.address} sent more hash requests than it may`);
-    }
-    const [metainfo, pieces, reader] = [this.#metainfo, this.#pieces, this.#reader];
-    if (metainfo === undefined || pieces === undefined || reader === undefined) {
-      peer.send({ type: 'hashReject', range });
-      return;
-    }
-    const has = (piece: number) => this.#have?.has(piece) === true;
-    peer.hashRequests += 1;
-    answerHashRange(range, { metainfo, pieces, reader, has })
-      .catch(() => undefined)
-      .then((hashes) => {
-        peer.hashRequests -= 1;
-        peer.send(
-          hashes === undefined ? { type: 'hashReject', range } : { type: 'hashes', range, hashes },
-        );
-      })
-      .catch((error: unknown) => {
-        peer.close(error as Error);
-      });
   }
 
   onClose(peer: Peer): void {
@@ -586,16 +511,26 @@ export class Swarm implements PeerListener, AsyncDisposable {
     this.#set('closed');
     this.#fail(new PeerError('PEER_CLOSED', `the swarm of ${this.imageId} was closed`));
     for (const peer of this.#peers) peer.close();
-    await this.#reader?.[Symbol.asyncDispose]();
+    await this.#content?.reader[Symbol.asyncDispose]();
     await this.#incoming?.[Symbol.asyncDispose]();
   }
 }
 
-const maxHashRequests = 64;
+interface Content {
+  readonly metainfo: Metainfo;
+  readonly pieces: PieceMap;
+  readonly reader: ImageReader;
+}
+
+const contentOf = (metainfo: Metainfo, tree: string): Content => ({
+  metainfo,
+  pieces: new PieceMap(metainfo.info),
+  reader: new ImageReader({ info: metainfo.info, tree }),
+});
 
 /** A disk that is full or fails may come back; a damaged image will not. */
 const isStorageFault = (error: unknown): error is StarlingError =>
-  error instanceof StarlingError && error.code.startsWith('STORAGE_');
+  isStarlingError(error) && error.code.startsWith('STORAGE_');
 
 function addTo(map: Map<string, number>, key: string, bytes: number): void {
   if (bytes > 0) map.set(key, (map.get(key) ?? 0) + bytes);

@@ -1,0 +1,106 @@
+import * as z from 'zod';
+
+/**
+ * The shapes of the tracker's REST interface. Requests are strict: what is not known is refused.
+ * Answers are read leniently, so that an older client understands a newer tracker.
+ */
+
+/** How large the three metadata files of one release may be together, as a request body. */
+export const maxReleaseBytes = 32 * 1024 * 1024;
+
+/** How many swarms, or peers of one swarm, one answer lists at most; `total` says how many there are. */
+export const maxListed = 10_000;
+
+const count = z.int().min(0);
+const metadataText = z.string().min(1).max(maxReleaseBytes);
+
+/** `PUT /v1/releases`: the signed metadata of a release, each file as its exact text. */
+export const releasePushSchema = z.strictObject({
+  targets: metadataText,
+  snapshot: metadataText,
+  timestamp: metadataText,
+});
+
+/** What the tracker now serves, answered when all of it is on disk. */
+export const releasePushedSchema = z.object({
+  timestampVersion: count,
+  snapshotVersion: count,
+  targetsVersion: count,
+  releases: count,
+});
+
+export const releaseSchema = z.object({
+  app: z.string().max(200),
+  channel: z.string().max(200),
+  imageId: z.string().max(200),
+  /** The v2 info-hash in hexadecimal; it is the target's hash. */
+  infoHash: z.string().regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits'),
+  /** The length of the info dictionary, not of the image. */
+  infoBytes: count,
+  release: count,
+  version: z.string().max(200),
+});
+
+/** `GET /v1/releases`: which image each channel names. */
+export const releasesSchema = z.object({
+  targetsVersion: count,
+  releases: z.array(releaseSchema).max(1_000_000),
+});
+
+/** An info-hash as announces have it: 20 bytes, for v2 the first 20 of 32 (BEP 52). */
+const shortInfoHash = z.string().regex(/^[0-9a-f]{40}$/, '40 hexadecimal digits');
+
+export const swarmSummarySchema = z.object({
+  infoHash: shortInfoHash,
+  seeds: count,
+  downloaders: count,
+  /** How many announced that they have just become complete, since the swarm began. */
+  completed: count,
+});
+
+/** `GET /v1/swarms`. */
+export const swarmsSchema = z.object({
+  total: count,
+  swarms: z.array(swarmSummarySchema).max(maxListed),
+});
+
+export const swarmPeerSchema = z.object({
+  address: z.string().max(64),
+  port: z.int().min(1).max(65_535),
+  /** 20 bytes in hexadecimal. */
+  peerId: z.string().regex(/^[0-9a-f]{40}$/, '40 hexadecimal digits'),
+  role: z.enum(['seed', 'downloader']),
+  leftBytes: count,
+  /** How long ago it announced itself last. */
+  lastSeenAgoMs: count,
+});
+
+/** `GET /v1/swarms/:infoHash`. */
+export const swarmSchema = swarmSummarySchema.extend({
+  total: count,
+  peers: z.array(swarmPeerSchema).max(maxListed),
+});
+
+/** `GET /healthz` and `GET /readyz`. */
+export const healthSchema = z.object({ status: z.string().max(100) });
+
+/** A refusal or failure, as RFC 9457 (`application/problem+json`) has it. */
+export const problemSchema = z.object({
+  type: z.string().max(2_000),
+  title: z.string().max(1_000),
+  status: z.int().min(100).max(599),
+  detail: z.string().max(100_000),
+  /** Stable; scripts may rely on it. */
+  code: z.string().max(100),
+});
+
+export type ReleasePush = z.output<typeof releasePushSchema>;
+export type ReleasePushed = z.output<typeof releasePushedSchema>;
+export type Release = z.output<typeof releaseSchema>;
+export type Releases = z.output<typeof releasesSchema>;
+export type SwarmSummary = z.output<typeof swarmSummarySchema>;
+export type Swarms = z.output<typeof swarmsSchema>;
+export type SwarmPeer = z.output<typeof swarmPeerSchema>;
+export type Swarm = z.output<typeof swarmSchema>;
+export type Health = z.output<typeof healthSchema>;
+export type Problem = z.output<typeof problemSchema>;

@@ -1,0 +1,181 @@
+import type * as z from 'zod';
+import { ConfigError, TrackerError } from '../errors.ts';
+import { readBoundedBody } from './bounded-body.ts';
+import { refusalOf, unreachable } from './refusal.ts';
+import {
+  healthSchema,
+  releasePushedSchema,
+  releasesSchema,
+  swarmSchema,
+  swarmsSchema,
+} from './schemas.ts';
+import type { Health, ReleasePush, ReleasePushed, Releases, Swarm, Swarms } from './schemas.ts';
+
+export interface TrackerClientComponents {
+  /** How requests are made; the global fetch if nothing else is said. */
+  readonly fetch?: typeof globalThis.fetch | undefined;
+}
+
+export interface TrackerClientInit {
+  /** Where the tracker is: an http or https URL. */
+  readonly url: string;
+  /** The bearer token; only /v1 asks for it, and only /v1 is told. */
+  readonly token?: string | undefined;
+  /** How long one request may take, its answer read to the end included. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface RequestOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Call {
+  readonly method?: 'GET' | 'PUT';
+  readonly path: string;
+  readonly body?: unknown;
+  readonly maxBytes: number;
+  readonly authorized?: boolean;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: Buffer;
+  readonly url: string;
+}
+
+const defaultTimeoutMs = 30_000;
+const maxAnswerBytes = 64 * 1024 * 1024;
+const maxSmallAnswerBytes = 64 * 1024;
+
+/**
+ * Speaks with a tracker's REST interface and reads its TUF repository. Nothing it brings is believed
+ * for that: metadata is verified by src/trust.
+ *
+ * Every method throws TrackerError: TRACKER_UNREACHABLE when there is no answer in time,
+ * TRACKER_REFUSED for an answer of 3xx or 4xx (the tracker's own code and detail are in the
+ * evidence), TRACKER_FAILED for 5xx and for an answer that can't be understood. If `signal` ends
+ * the call, its reason is thrown.
+ */
+export class TrackerClient {
+  readonly url: string;
+  readonly #fetch: typeof globalThis.fetch;
+  readonly #token: string | undefined;
+  readonly #timeoutMs: number;
+
+  /** @throws ConfigError CONFIG_INVALID when the URL is not of http or https. */
+  constructor(components: TrackerClientComponents, init: TrackerClientInit) {
+    this.url = baseUrl(init.url);
+    this.#fetch = components.fetch ?? globalThis.fetch;
+    this.#token = init.token;
+    this.#timeoutMs = init.timeoutMs ?? defaultTimeoutMs;
+  }
+
+  /**
+   * Hands over the signed metadata of a release; returns when the tracker has all of it on disk.
+   * @throws RepositoryError with the tracker's code when the metadata does not verify or does not
+   * move the versions forward.
+   */
+  pushRelease(set: ReleasePush, options: RequestOptions = {}): Promise<ReleasePushed> {
+    const { targets, snapshot, timestamp } = set;
+    const body = { targets, snapshot, timestamp };
+    const call = { method: 'PUT', path: '/v1/releases', body } as const;
+    return this.#json(releasePushedSchema, { ...call, maxBytes: maxSmallAnswerBytes }, options);
+  }
+
+  /** Which image each channel names. */
+  releases(options: RequestOptions = {}): Promise<Releases> {
+    const call = { path: '/v1/releases', maxBytes: maxAnswerBytes };
+    return this.#json(releasesSchema, call, options);
+  }
+
+  /** All swarms with their counts. */
+  swarms(options: RequestOptions = {}): Promise<Swarms> {
+    return this.#json(swarmsSchema, { path: '/v1/swarms', maxBytes: maxAnswerBytes }, options);
+  }
+
+  /** One swarm and its peers; the info-hash in hexadecimal, 40 digits, or all 64 of v2. */
+  swarm(infoHash: string, options: RequestOptions = {}): Promise<Swarm> {
+    const path = `/v1/swarms/${encodeURIComponent(infoHash)}`;
+    return this.#json(swarmSchema, { path, maxBytes: maxAnswerBytes }, options);
+  }
+
+  /** A file of the TUF repository; undefined when there is none of that name. */
+  async metadata(
+    name: string,
+    maxBytes: number,
+    options: RequestOptions = {},
+  ): Promise<Uint8Array | undefined> {
+    const path = `/tuf/${encodeURIComponent(name)}`;
+    const answer = await this.#ask({ path, maxBytes, authorized: false }, options);
+    if (answer.status === 404) return undefined;
+    if (answer.status !== 200) throw refusalOf(answer);
+    return answer.body;
+  }
+
+  /** Whether the tracker lives. */
+  health(options: RequestOptions = {}): Promise<Health> {
+    const call = { path: '/healthz', maxBytes: maxSmallAnswerBytes, authorized: false };
+    return this.#json(healthSchema, call, options);
+  }
+
+  async #json<T>(schema: z.ZodType<T>, call: Call, options: RequestOptions): Promise<T> {
+    const answer = await this.#ask(call, options);
+    if (answer.status < 200 || answer.status > 299) throw refusalOf(answer);
+    try {
+      return schema.parse(JSON.parse(answer.body.toString('utf8')));
+    } catch (cause) {
+      throw new TrackerError(
+        'TRACKER_FAILED',
+        `${answer.url} answered, but not with what a tracker answers: check that the URL is that of a Starling tracker of a matching version`,
+        { cause, evidence: { url: answer.url, status: answer.status } },
+      );
+    }
+  }
+
+  async #ask(call: Call, options: RequestOptions): Promise<Answer> {
+    options.signal?.throwIfAborted();
+    const url = `${this.url}${call.path}`;
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), this.#timeoutMs);
+    const signals = options.signal === undefined ? [] : [options.signal];
+    try {
+      const response = await this.#fetch(url, {
+        ...this.#request(call),
+        // A redirect would take the token elsewhere; a tracker never sends one.
+        redirect: 'manual',
+        signal: AbortSignal.any([timeout.signal, ...signals]),
+      });
+      const maxBytes = response.ok ? call.maxBytes : Math.max(call.maxBytes, maxSmallAnswerBytes);
+      const body = await readBoundedBody(response, maxBytes);
+      return { status: response.status, body, url };
+    } catch (cause) {
+      if (cause instanceof TrackerError) throw cause;
+      if (options.signal?.aborted === true) throw options.signal.reason;
+      throw unreachable(url, cause, timeout.signal.aborted ? this.#timeoutMs : undefined);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #request(call: Call): { method: string; headers: Record<string, string>; body?: string } {
+    const headers: Record<string, string> = { accept: 'application/json' };
+    if (call.authorized !== false && this.#token !== undefined) {
+      headers.authorization = `Bearer ${this.#token}`;
+    }
+    if (call.body === undefined) return { method: call.method ?? 'GET', headers };
+    headers['content-type'] = 'application/json';
+    return { method: call.method ?? 'GET', headers, body: JSON.stringify(call.body) };
+  }
+}
+
+function baseUrl(text: string): string {
+  const url = URL.parse(text);
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new ConfigError(
+      'CONFIG_INVALID',
+      `"${text.slice(0, 200)}" is not the URL of a tracker: give one like http://127.0.0.1:7070`,
+      { evidence: { url: text.slice(0, 200) } },
+    );
+  }
+  return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
+}

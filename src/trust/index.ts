@@ -1,0 +1,26 @@
+/**
+ * Who may publish, and which image a channel names: the TUF repository, writing (keys, signing,
+ * what a tracker takes) and reading (what a host believes). It knows no network: the files of the
+ * repository are handed to it, and the images that they name are the work of ../swarm.
+ */
+export { parseChannelPath, type ChannelName } from './channel-path.ts';
+export { defaultExpiry, type Expiry } from './expiry.ts';
+export { createKeys, loadKeys } from './key-files.ts';
+export { maxMetadataBytes } from './metadata-schema.ts';
+export {
+  summarizeSet,
+  verifyUpdate,
+  type MetadataSet,
+  type MetadataSummary,
+} from './metadata-set.ts';
+export type { FetchMetadata } from './metadata-source.ts';
+export type { RoleName } from './refusals.ts';
+export {
+  ReleaseClient,
+  type ReleaseClientComponents,
+  type ReleaseClientInit,
+} from './release-client.ts';
+export type { Release } from './release.ts';
+export { renew, signRelease, type SigningInit } from './sign-release.ts';
+export type { SigningKey, SigningKeys } from './signing-key.ts';
+export type { CacheDropped } from './trusted-state.ts';

@@ -1,0 +1,118 @@
+import { mkdir, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Root } from '@tufjs/models';
+import { ConfigError } from '../errors.ts';
+import { defaultExpiry } from './expiry.ts';
+import { storageError, systemCodeOf } from './file-errors.ts';
+import { expiryText, signedText, specVersion } from './signed-text.ts';
+import { generateKey, parseKey, type SigningKey, type SigningKeys } from './signing-key.ts';
+
+const roles = ['root', 'targets', 'snapshot', 'timestamp'] as const;
+const rootFile = 'root.json';
+const keyFile = (role: (typeof roles)[number]): string => `${role}.key`;
+
+/** A PEM of an ed25519 key has about 120 bytes. */
+const maxKeyBytes = 4_096;
+
+interface NewFile {
+  readonly name: string;
+  readonly text: string;
+  readonly mode: number;
+}
+
+/**
+ * Makes the keys of a new repository: `root.key`, `targets.key`, `snapshot.key` and `timestamp.key`
+ * (ed25519, PKCS#8 PEM, for the owner's eyes only from the first moment) and `root.json`, signed by
+ * the root key, which hosts are given. All of them, or none; existing ones are never touched.
+ * @throws ConfigError CONFIG_IN_USE when one of the files exists.
+ * @throws StorageError when they can't be written.
+ */
+export async function createKeys(
+  directory: string,
+  options: { now: Date; rootExpiresAfterMs?: number | undefined },
+): Promise<{ rootPath: string }> {
+  const expires = expiryText(options.now, options.rootExpiresAfterMs ?? defaultExpiry.rootMs);
+  const written: string[] = [];
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    for (const file of newFiles(expires)) {
+      const path = join(directory, file.name);
+      await writeNew(path, file, () => written.push(path));
+    }
+    await using handle = await open(directory, 'r');
+    await handle.sync();
+  } catch (cause) {
+    for (const path of written) await rm(path, { force: true });
+    if (cause instanceof ConfigError) throw cause;
+    throw storageError(directory, 'filled with new keys', cause);
+  }
+  return { rootPath: join(directory, rootFile) };
+}
+
+/**
+ * Reads the keys that sign a release. The root key is not needed, and need not be there.
+ * @throws ConfigError CONFIG_MISSING when one is not there; CONFIG_INVALID when others than the owner
+ * may read or change it, or when it is not an ed25519 key.
+ */
+export async function loadKeys(directory: string): Promise<SigningKeys> {
+  return {
+    targets: await loadKey(join(directory, keyFile('targets'))),
+    snapshot: await loadKey(join(directory, keyFile('snapshot'))),
+    timestamp: await loadKey(join(directory, keyFile('timestamp'))),
+  };
+}
+
+/** `root.json` comes last: where it is, the keys are all there. */
+function newFiles(expires: string): NewFile[] {
+  const root = new Root({ version: 1, specVersion, expires, consistentSnapshot: true });
+  const made = roles.map((role) => ({ role, ...generateKey() }));
+  for (const { role, key } of made) root.addKey(key.key, role);
+  const rootKeys = made.filter(({ role }) => role === 'root').map(({ key }) => key);
+  return [
+    ...made.map(({ role, pem }) => ({ name: keyFile(role), text: pem, mode: 0o600 })),
+    { name: rootFile, text: signedText(root, rootKeys), mode: 0o644 },
+  ];
+}
+
+async function writeNew(path: string, file: NewFile, onCreated: () => void): Promise<void> {
+  try {
+    await using handle = await open(path, 'wx', file.mode);
+    onCreated();
+    // The umask may have taken rights away; it never adds any.
+    await handle.chmod(file.mode);
+    await handle.writeFile(file.text);
+    await handle.sync();
+  } catch (cause) {
+    if (systemCodeOf(cause) !== 'EEXIST') throw cause;
+    throw new ConfigError(
+      'CONFIG_IN_USE',
+      `${path} exists already, and keys are never overwritten: hosts believe only the root.json that they were given. No key was made; choose another directory, or use the keys that are there`,
+      { cause, evidence: { path } },
+    );
+  }
+}
+
+async function loadKey(path: string): Promise<SigningKey> {
+  try {
+    await using handle = await open(path, 'r');
+    const { mode, size } = await handle.stat();
+    const rights = mode & 0o777;
+    if ((rights & 0o077) !== 0) {
+      const actual = rights.toString(8).padStart(4, '0');
+      throw new ConfigError(
+        'CONFIG_INVALID',
+        `${path} has the mode ${actual}, so that others than its owner can get at the key: it is not used. Find out who read it, or change its mode with: chmod 600 ${path}`,
+        { evidence: { path, expected: '0600', actual } },
+      );
+    }
+    const text = size > maxKeyBytes ? '' : await handle.readFile('utf8');
+    return parseKey(path, text);
+  } catch (cause) {
+    if (systemCodeOf(cause) !== 'ENOENT') throw storageError(path, 'read', cause);
+    throw new ConfigError(
+      'CONFIG_MISSING',
+      `${path} does not exist: give the directory that "seeder keys init" has filled`,
+      { cause, evidence: { path } },
+    );
+  }
+}

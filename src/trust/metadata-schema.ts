@@ -1,0 +1,122 @@
+import * as z from 'zod';
+import { imageIdOf, maxInfoBytes } from '../image/index.ts';
+import { channelPathSchema } from './channel-path.ts';
+import type { RoleName } from './refusals.ts';
+
+/** How large the file of each role may be. A file is read whole, so it is bounded. */
+export const maxMetadataBytes: Readonly<Record<RoleName, number>> = {
+  root: 64 * 1024,
+  timestamp: 16 * 1024,
+  snapshot: 256 * 1024,
+  targets: 8 * 1024 * 1024,
+};
+
+const maxKeys = 64;
+const maxSnapshotFiles = 2_000;
+const maxChannels = 20_000;
+
+const version = z.int().min(1);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'is not 64 lower case hexadecimal digits');
+const keyId = z.string().regex(/^[0-9a-f]{1,128}$/, 'is not a key id');
+const count = (max: number) => (record: object) => Object.keys(record).length <= max;
+
+/** A time as TUF 1.0, "4.2.1. The canonical JSON", writes it: UTC, whole seconds. */
+const expires = z
+  .string()
+  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'is not a time like 2030-01-31T12:00:00Z')
+  .refine((text) => !Number.isNaN(Date.parse(text)), { message: 'is not a time' });
+
+const common = { spec_version: z.string().regex(/^1(\.\d{1,4}){1,2}$/), version, expires };
+
+const role = z.looseObject({
+  keyids: z.array(keyId).max(maxKeys),
+  threshold: z.int().min(1).max(maxKeys),
+});
+
+const rootSigned = z.looseObject({
+  _type: z.literal('root'),
+  ...common,
+  keys: z
+    .record(
+      keyId,
+      z.looseObject({
+        keytype: z.string().max(100),
+        scheme: z.string().max(100),
+        keyval: z.looseObject({ public: z.string().max(4_096) }),
+      }),
+    )
+    .refine(count(maxKeys), { message: 'has too many keys' }),
+  roles: z.looseObject({ root: role, timestamp: role, snapshot: role, targets: role }),
+  consistent_snapshot: z.literal(true),
+});
+
+const metaFile = z.looseObject({
+  version,
+  length: z.int().min(1).optional(),
+  hashes: z.strictObject({ sha256 }).optional(),
+});
+
+const timestampSigned = z.looseObject({
+  _type: z.literal('timestamp'),
+  ...common,
+  meta: z.strictObject({ 'snapshot.json': metaFile }),
+});
+
+const snapshotSigned = z.looseObject({
+  _type: z.literal('snapshot'),
+  ...common,
+  meta: z
+    .record(z.string().max(200), metaFile)
+    .refine(count(maxSnapshotFiles), { message: 'names too many files' })
+    .refine((meta) => Object.hasOwn(meta, 'targets.json'), {
+      message: 'does not name targets.json',
+    }),
+});
+
+/** What a release says beside the hash; later versions of Starling may say more. */
+export const releaseCustom = z.looseObject({
+  image: z.string().max(100),
+  release: version,
+  version: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$/, 'is not the version of an image'),
+});
+
+const target = z
+  .looseObject({
+    length: z.int().min(1).max(maxInfoBytes),
+    hashes: z.strictObject({ sha256 }),
+    custom: releaseCustom,
+  })
+  .refine(({ hashes, custom }) => imageIdOf(Buffer.from(hashes.sha256, 'hex')) === custom.image, {
+    path: ['custom', 'image'],
+    message: 'is not the image id of the hash',
+  });
+
+const targetsSigned = z.looseObject({
+  _type: z.literal('targets'),
+  ...common,
+  targets: z
+    .record(channelPathSchema, target)
+    .refine(count(maxChannels), { message: 'has too many channels' }),
+});
+
+/**
+ * Signatures in one spelling only: hexadecimal digits are lower case, so that no byte of a file can
+ * be changed without being noticed.
+ */
+const signatures = z
+  .array(z.strictObject({ keyid: keyId, sig: z.string().regex(/^[0-9a-f]{0,4096}$/) }))
+  .max(maxKeys);
+
+/** What each role's file looks like: TUF 1.0, "4. Document formats". */
+export const metadataSchemas = {
+  root: z.strictObject({ signed: rootSigned, signatures }),
+  timestamp: z.strictObject({ signed: timestampSigned, signatures }),
+  snapshot: z.strictObject({ signed: snapshotSigned, signatures }),
+  targets: z.strictObject({ signed: targetsSigned, signatures }),
+};
+
+export type SignedBy = {
+  readonly [R in RoleName]: z.output<(typeof metadataSchemas)[R]>['signed'];
+};
+export type MetaFileEntry = z.output<typeof metaFile>;
+export type TargetEntry = z.output<typeof target>;

@@ -1,0 +1,71 @@
+import * as z from 'zod';
+import { ConfigError } from '../src/errors.ts';
+
+const milliseconds = z.int().min(1).max(86_400_000);
+
+const configSchema = z.strictObject({
+  /** The address to listen at; `::` is every address, IPv4 as well. */
+  host: z.string().min(1).max(255),
+  /** The TCP port; at 0 the system gives a free one. */
+  port: z.int().min(0).max(65_535),
+  /** Where the tracker keeps its root, releases and token. Made when missing. */
+  directory: z.string().min(1),
+  /** The pinned root.json. Needed at the first start, which keeps it; later it must be the same. */
+  rootPath: z.string().min(1).optional(),
+  /** How often peers are told to announce themselves. */
+  announceIntervalMs: milliseconds,
+  /** More often than this they shall not, whatever happens. */
+  minAnnounceIntervalMs: milliseconds,
+  /** A peer is forgotten when it was silent for two announce intervals and this. */
+  peerExpiryMarginMs: milliseconds,
+  /** How many peers an announce gets that does not say how many it wants. */
+  peersPerAnnounce: z.int().min(0).max(200),
+  /** How many peers an announce gets at most. */
+  maxPeersPerAnnounce: z.int().min(0).max(200),
+  /** Swarms, and peers in all of them; what goes beyond is refused until others leave. */
+  maxSwarms: z.int().min(1),
+  maxPeers: z.int().min(1),
+  /** Open connections; the system refuses those beyond. */
+  maxConnections: z.int().min(1),
+  /** How long requests under way may take to end when the tracker is stopped. */
+  closeGraceMs: milliseconds,
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+});
+
+export type TrackerConfig = z.output<typeof configSchema>;
+
+export const defaultConfig: TrackerConfig = {
+  host: '127.0.0.1',
+  port: 7070,
+  directory: 'tracker-data',
+  announceIntervalMs: 30_000,
+  minAnnounceIntervalMs: 5_000,
+  peerExpiryMarginMs: 10_000,
+  peersPerAnnounce: 50,
+  maxPeersPerAnnounce: 200,
+  maxSwarms: 20_000,
+  maxPeers: 500_000,
+  maxConnections: 16_384,
+  closeGraceMs: 5_000,
+  logLevel: 'info',
+};
+
+/**
+ * The whole configuration: what is given, and the defaults for the rest.
+ * @throws ConfigError CONFIG_INVALID that names each option that can't be used.
+ */
+export function resolveConfig(init: Partial<TrackerConfig>): TrackerConfig {
+  const given = Object.entries(init).filter(([, value]) => value !== undefined);
+  const result = configSchema.safeParse({ ...defaultConfig, ...Object.fromEntries(given) });
+  if (result.success) return result.data;
+  const faults = result.error.issues.map(
+    (issue) => `${issue.path.map(String).join('.')}: ${issue.message}`,
+  );
+  throw new ConfigError('CONFIG_INVALID', `the tracker can't run so: ${faults.join('; ')}`, {
+    evidence: { faults },
+  });
+}
+
+/** After how long a silent peer is forgotten. */
+export const peerExpiryMs = (config: TrackerConfig): number =>
+  2 * config.announceIntervalMs + config.peerExpiryMarginMs;

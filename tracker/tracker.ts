@@ -1,0 +1,194 @@
+import { mkdir } from 'node:fs/promises';
+import { isIPv6 } from 'node:net';
+import { join, resolve } from 'node:path';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import { ConfigError } from '../src/errors.ts';
+import { AccessToken } from './access-token.ts';
+import { addAnnounceRoutes } from './announce-routes.ts';
+import { requireToken } from './bearer-check.ts';
+import { peerExpiryMs, resolveConfig } from './config.ts';
+import type { TrackerConfig } from './config.ts';
+import { storageError, systemCode } from './durable-file.ts';
+import { addHealthRoutes } from './health-routes.ts';
+import { createHttpServer, refuseOtherMethods, watchRoutes } from './http-server.ts';
+import { createLog } from './log.ts';
+import { TrackerMetrics } from './metrics.ts';
+import { addReleaseRoutes } from './release-routes.ts';
+import { ReleaseStore } from './release-store.ts';
+import { addSwarmRoutes } from './swarm-routes.ts';
+import { SwarmTable } from './swarm-table.ts';
+import { addTufRoutes } from './tuf-routes.ts';
+
+export interface TrackerComponents {
+  /** Where log lines go; stderr, as JSON, if nothing else is said. */
+  readonly log?: FastifyBaseLogger | undefined;
+  /** Milliseconds since 1970. */
+  readonly now?: (() => number) | undefined;
+  /** Numbers from 0 up to, not including, 1: by them peers are chosen. */
+  readonly random?: (() => number) | undefined;
+}
+
+/** A tracker that runs. Disposing of it ends it: requests under way are answered first. */
+export interface Tracker {
+  /** Where it is reached from this machine. */
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  /** The file with the bearer token for /v1. */
+  readonly tokenPath: string;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+interface Parts {
+  readonly config: TrackerConfig;
+  readonly log: FastifyBaseLogger;
+  readonly releases: ReleaseStore;
+  readonly token: AccessToken;
+  readonly swarms: SwarmTable;
+  readonly monotonicMs: () => number;
+}
+
+/**
+ * Starts a tracker; returns when it listens.
+ * @param options when `signal` aborts, the tracker ends as if it was disposed of.
+ * @throws ConfigError for options, root, token file or address that can't be used.
+ * @throws StorageError when its directory can't be used, or holds half a release.
+ */
+export async function startTracker(
+  init: Partial<TrackerConfig>,
+  components: TrackerComponents = {},
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<Tracker> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const config = resolveConfig(init);
+  const parts = await openParts(config, components);
+  const app = await buildApp(parts);
+  try {
+    await listen(app, config);
+    signal?.throwIfAborted();
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
+  return running(app, parts, signal);
+}
+
+async function openParts(config: TrackerConfig, components: TrackerComponents): Promise<Parts> {
+  const directory = resolve(config.directory);
+  try {
+    await mkdir(directory, { recursive: true });
+  } catch (error) {
+    throw storageError(error, `the directory ${directory} can't be made`);
+  }
+  const log = components.log ?? createLog(config.logLevel);
+  const now = components.now ?? Date.now;
+  const { rootPath } = config;
+  const releases = await ReleaseStore.open(
+    { now, log },
+    { directory: join(directory, 'tuf'), rootPath },
+  );
+  const token = await AccessToken.open(directory);
+  const random = components.random ?? Math.random;
+  const { maxSwarms, maxPeers } = config;
+  const swarms = new SwarmTable(
+    { random },
+    { peerExpiryMs: peerExpiryMs(config), maxSwarms, maxPeers },
+  );
+  // Peers expire by a clock that nobody sets; a given clock stands for both.
+  const monotonicMs = components.now ?? (() => performance.now());
+  return { config, log, releases, token, swarms, monotonicMs };
+}
+
+async function buildApp(parts: Parts): Promise<FastifyInstance> {
+  const { config, log, releases, token, swarms, monotonicMs } = parts;
+  const metrics = new TrackerMetrics({
+    swarms: () => swarms.totals(monotonicMs()),
+    releasesExpireMs: () => releases.current?.summary.expires.getTime(),
+  });
+  const app = createHttpServer({ log, metrics }, { maxConnections: config.maxConnections });
+  const routes = watchRoutes(app);
+  addAnnounceRoutes(app, { swarms, metrics, monotonicMs }, config);
+  addHealthRoutes(app, { releases, metrics });
+  await addTufRoutes(app, releases);
+  await app.register((v1, _options, done) => {
+    requireToken(v1, token);
+    addReleaseRoutes(v1, { releases, metrics });
+    addSwarmRoutes(v1, { swarms, monotonicMs });
+    done();
+  });
+  refuseOtherMethods(app, routes);
+  await app.ready();
+  return app;
+}
+
+async function listen(app: FastifyInstance, config: TrackerConfig): Promise<void> {
+  const { host, port } = config;
+  try {
+    await app.listen({
+      host,
+      port,
+      listenTextResolver: (address) => `the tracker listens at ${address}`,
+    });
+  } catch (cause) {
+    const code = systemCode(cause);
+    const evidence = { host, port, code };
+    if (code === 'EADDRINUSE') {
+      const what = `port ${port} of ${host} is in use: stop what listens there, or take another port`;
+      throw new ConfigError('CONFIG_IN_USE', what, { cause, evidence });
+    }
+    const what = `the tracker can't listen at ${host}, port ${port} (${code ?? 'unknown'}): check that the address is of this machine, and that this user may take the port`;
+    throw new ConfigError('CONFIG_INVALID', what, { cause, evidence });
+  }
+}
+
+function running(
+  app: FastifyInstance,
+  { config, log, releases, token }: Parts,
+  signal: AbortSignal | undefined,
+): Tracker {
+  const address = app.server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : config.port;
+  let closed: Promise<void> | undefined;
+  const close = () => {
+    signal?.removeEventListener('abort', onAbort);
+    closed ??= closeApp(app, releases, config.closeGraceMs);
+    return closed;
+  };
+  const onAbort = () => {
+    close().catch((error: unknown) => {
+      log.error({ err: error }, 'the tracker did not end cleanly');
+    });
+  };
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const { host } = config;
+  return {
+    url: `http://${reachableHost(host)}:${port}`,
+    host,
+    port,
+    tokenPath: token.path,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** Requests under way get some time to end; then their connections are cut. */
+async function closeApp(
+  app: FastifyInstance,
+  releases: ReleaseStore,
+  graceMs: number,
+): Promise<void> {
+  const timer = setTimeout(() => app.server.closeAllConnections(), graceMs);
+  try {
+    await app.close();
+    await releases.idle();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Every address is none to connect to: from this machine it is its own. */
+function reachableHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (!isIPv6(host)) return host;
+  return /^[0:]+$/.test(host) ? '[::1]' : `[${host}]`;
+}
