@@ -24,12 +24,12 @@ module.exports = {
       from: { path: `^(${programs.join('|')})/` },
       to: { path: `^(${programs.join('|')}|bench|test)/`, pathNot: '^$1/' },
     },
-    {
-      name: 'areas-are-entered-by-their-face',
+    ...areas.map((area) => ({
+      name: `${area}-is-entered-by-its-face`,
       severity: 'error',
-      from: { path: `^(src|${programs.join('|')}|bench)(?:/([^/]+))?/` },
-      to: { path: '^src/([^/]+)/', pathNot: ['^src/[^/]+/index\\.ts$', '^src/$2/'] },
-    },
+      from: { path: '^(src|seeder|tracker|fetcher|bench)/', pathNot: `^src/${area}/` },
+      to: { path: `^src/${area}/`, pathNot: [`^src/${area}/index\\.ts$`, '^src/cli/launch\\.js$'] },
+    })),
     ...areas.slice(0, -1).map((area, position) => ({
       name: `${area}-knows-only-what-is-before-it`,
       severity: 'error',
@@ -53,6 +53,10 @@ module.exports = {
   options: {
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
     doNotFollow: { path: 'node_modules' },
     exclude: { path: '^(dist|bench/demo/application)/' },
   },

@@ -10,3 +10,5 @@ export type {
   TrackerClientInit,
 } from './tracker-client.ts';
 export * from './schemas.ts';
+export { FetcherClient } from './fetcher-client.ts';
+export * from './fetcher-schemas.ts';

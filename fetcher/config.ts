@@ -1,0 +1,34 @@
+import { defaultExchangeInit } from '../src/swarm/index.ts';
+import type { ActivationConfig } from './activation-config.ts';
+
+export interface FetcherConfig {
+  readonly directory: string;
+  readonly trackers: readonly string[];
+  /** The text of the pinned root.json. */
+  readonly root: string;
+  readonly follow: readonly { readonly app: string; readonly channel: string }[];
+  /** Values for what manifests need, by name. */
+  readonly supplies: ReadonlyMap<string, string>;
+  readonly host: string;
+  readonly port: number;
+  readonly uploadBytesPerSecond: number;
+  readonly downloadBytesPerSecond: number;
+  /** How often the tracker is asked for news; each pause is shortened by up to a quarter, at random. */
+  readonly pollMs: number;
+  /** How many generations are kept beside the current one and the one to go back to. */
+  readonly keepGenerations: number;
+  readonly activation: Partial<ActivationConfig>;
+}
+
+export const defaultConfig = {
+  directory: 'starling-fetcher',
+  follow: [],
+  supplies: new Map<string, string>(),
+  host: defaultExchangeInit.host,
+  port: 0,
+  uploadBytesPerSecond: Infinity,
+  downloadBytesPerSecond: Infinity,
+  pollMs: 5_000,
+  keepGenerations: 1,
+  activation: {},
+} satisfies Partial<FetcherConfig>;

@@ -1,0 +1,123 @@
+import {
+  deadlineOption,
+  downloadLimitOption,
+  formatBytes,
+  formatDuration,
+  hostOption,
+  jsonOption,
+  Option,
+  parsePort,
+  portOption,
+  repeatable,
+  runCommand,
+  trackerOption,
+  uploadLimitOption,
+  type Command,
+  type CommandContext,
+} from '../src/cli/index.ts';
+import { ConfigError } from '../src/errors.ts';
+import { abortable } from './abortable.ts';
+import { directoryOption } from './directory-option.ts';
+
+interface FetchOptions {
+  readonly dir: string;
+  readonly tracker?: readonly string[];
+  readonly peer?: readonly string[];
+  readonly host: string;
+  readonly port: number;
+  readonly uploadLimit: number;
+  readonly downloadLimit: number;
+  readonly deadline?: number;
+  readonly json?: boolean;
+}
+
+const examples = `
+The image is verified against its id, and not activated.
+
+Examples:
+  fetcher fetch baf5rei… --tracker http://tracker:7070 --dir /var/lib/starling
+  fetcher fetch 'magnet:?xt=urn:btmh:1220…' --peer 127.0.0.1:6881 --deadline 10m
+`;
+
+export function addFetchCommand(program: Command): void {
+  program
+    .command('fetch')
+    .description('fetch one image into the store of this host, verified')
+    .argument('<image>', 'image id or magnet link')
+    .addOption(trackerOption())
+    .addOption(repeatable(new Option('--peer <host:port>', 'a peer to connect to; several times')))
+    .addOption(directoryOption())
+    .addOption(hostOption())
+    .addOption(portOption())
+    .addOption(uploadLimitOption())
+    .addOption(downloadLimitOption())
+    .addOption(deadlineOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples)
+    .action((image: string, options: FetchOptions) =>
+      runCommand(options, (context) => runFetch(image, options, context)),
+    );
+}
+
+async function runFetch(
+  argument: string,
+  options: FetchOptions,
+  { output, signal }: CommandContext,
+): Promise<void> {
+  output.line(`fetching ${argument}`);
+  const { durable, ImageStore, infoHashOf, parseMagnet } = await import('../src/image/index.ts');
+  const { Exchange } = await import('../src/swarm/index.ts');
+  const { FetcherDirectory } = await import('./fetcher-directory.ts');
+  const magnet = argument.startsWith('magnet:') ? parseMagnet(argument) : undefined;
+  const imageId = magnet?.imageId ?? argument;
+  infoHashOf(imageId);
+  const trackers = options.tracker ?? magnet?.trackers ?? [];
+  const peers = (options.peer ?? []).map(parseEndpoint);
+  if (trackers.length === 0 && peers.length === 0) {
+    throw new ConfigError('CONFIG_MISSING', 'say whom to ask: --tracker URL or --peer HOST:PORT');
+  }
+  const directory = new FetcherDirectory(options.dir);
+  await using resources = new AsyncDisposableStack();
+  resources.use(await directory.lock());
+  const store = new ImageStore({ durability: durable }, { directory: directory.store });
+  const startedMs = performance.now();
+  const bar = output.progress('fetching');
+  const exchange = await Exchange.open(
+    { store, durability: durable, random: Math.random, now: () => performance.now() },
+    {
+      host: options.host,
+      port: options.port,
+      trackers,
+      uploadBytesPerSecond: options.uploadLimit,
+      downloadBytesPerSecond: options.downloadLimit,
+      onChange: ({ verifiedBytes, sizeBytes }) => {
+        if (sizeBytes !== undefined) bar.update(verifiedBytes, sizeBytes);
+      },
+      onWarning: (message, error) => {
+        output.line(`${message}: ${error instanceof Error ? error.message : String(error)}`);
+      },
+    },
+  );
+  resources.use(exchange);
+  try {
+    const known = (await store.has(imageId)) ? await store.read(imageId) : undefined;
+    const swarm = known === undefined ? exchange.fetch(imageId) : exchange.seed(known);
+    for (const peer of peers) exchange.addEndpoint(imageId, peer);
+    const image = await abortable(swarm.completed, signal);
+    bar.stop();
+    const tookMs = performance.now() - startedMs;
+    const { sizeBytes = 0, receivedBytes, reusedBytes } = swarm.status();
+    output.result(
+      { id: imageId, tree: image.tree, bytes: sizeBytes, receivedBytes, reusedBytes, tookMs },
+      `fetched ${image.metainfo.info.name}, ${formatBytes(sizeBytes)}, in ${formatDuration(tookMs)}\n${image.tree}`,
+    );
+  } finally {
+    bar.stop();
+  }
+}
+
+function parseEndpoint(text: string): { host: string; port: number } {
+  const match = /^\[?([^\]]+)\]?:(\d+)$/.exec(text);
+  if (match?.[1] !== undefined) return { host: match[1], port: parsePort(match[2] ?? '') };
+  throw new ConfigError('CONFIG_INVALID', `"${text}" is not HOST:PORT`);
+}

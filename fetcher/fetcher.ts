@@ -1,0 +1,266 @@
+import type { FetcherStatus, RollbackRequest } from '../src/api/index.ts';
+import { ConfigError, RepositoryError } from '../src/errors.ts';
+import { durable, ImageStore, removeTree, type Durability } from '../src/image/index.ts';
+import { cancellableDelay, Exchange, type SwarmStatus } from '../src/swarm/index.ts';
+import { Activation } from './activation.ts';
+import { defaultConfig, type FetcherConfig } from './config.ts';
+import { FetcherDirectory } from './fetcher-directory.ts';
+import { Follower, type FollowerEvent } from './follower.ts';
+import type { Generation } from './generation-record.ts';
+import type { Log } from './guard.ts';
+import { LocalApi } from './local-api.ts';
+import { ReleaseSource } from './release-source.ts';
+
+export interface FetcherComponents {
+  readonly log: Log;
+  readonly durability?: Durability;
+  readonly random?: () => number;
+  readonly onEvent?: (event: FetcherEvent) => void;
+}
+
+export type FetcherEvent =
+  | ({ readonly app: string; readonly channel: string } & FollowerEvent)
+  | { readonly event: 'warning'; readonly message: string }
+  | { readonly event: 'swarm'; readonly swarm: SwarmStatus };
+
+interface Parts {
+  readonly store: ImageStore;
+  readonly exchange: Exchange;
+  readonly releases: ReleaseSource;
+  readonly followers: readonly Follower[];
+}
+
+/**
+ * The fetcher of one host: follows channels, fetches, verifies, activates, keeps seeding. Dispose
+ * of it to end it, with the applications that it runs.
+ */
+export class Fetcher implements AsyncDisposable {
+  readonly #config: FetcherConfig;
+  readonly #components: FetcherComponents;
+  readonly #parts: Parts;
+  readonly #resources: AsyncDisposableStack;
+  readonly #ending = new AbortController();
+  #polling: Promise<void> = Promise.resolve();
+  #lastWarning: string | undefined;
+
+  private constructor(
+    components: FetcherComponents,
+    config: FetcherConfig,
+    parts: Parts,
+    resources: AsyncDisposableStack,
+  ) {
+    this.#components = components;
+    this.#config = config;
+    this.#parts = parts;
+    this.#resources = resources;
+  }
+
+  /**
+   * Starts a fetcher; what was running here before runs again when this returns.
+   * @throws ConfigError, StorageError
+   */
+  static async start(
+    components: FetcherComponents,
+    init: Partial<FetcherConfig> & Pick<FetcherConfig, 'root' | 'trackers'>,
+    options: { signal: AbortSignal },
+  ): Promise<Fetcher> {
+    const config: FetcherConfig = { ...defaultConfig, ...init };
+    await using resources = new AsyncDisposableStack();
+    const directory = new FetcherDirectory(config.directory);
+    resources.use(await directory.lock());
+    const holder: { fetcher?: Fetcher } = {};
+    const parts = await openParts(components, config, directory, resources, {
+      onActivated: async () => holder.fetcher?.prune(),
+      onWarning: (message, error) => holder.fetcher?.warn(message, error),
+    });
+    const fetcher = new Fetcher(components, config, parts, resources.move());
+    holder.fetcher = fetcher;
+    try {
+      await fetcher.#open(directory, options.signal);
+    } catch (error) {
+      await fetcher[Symbol.asyncDispose]();
+      throw error;
+    }
+    return fetcher;
+  }
+
+  async #open(directory: FetcherDirectory, signal: AbortSignal): Promise<void> {
+    const { store, exchange, followers } = this.#parts;
+    for (const imageId of await store.list()) {
+      try {
+        exchange.seed(await store.read(imageId));
+      } catch (error) {
+        this.warn(`the image ${imageId} is damaged, and is fetched again when it is needed`, error);
+        await store.remove(imageId);
+      }
+    }
+    for (const follower of followers) await this.#openActivation(follower, signal);
+    this.#resources.use(await LocalApi.open({ fetcher: this }, { socketPath: directory.socket }));
+    this.#polling = this.#poll();
+  }
+
+  /** A generation that can't be run with what is supplied does not keep others from being fetched. */
+  async #openActivation(follower: Follower, signal: AbortSignal): Promise<void> {
+    try {
+      await follower.activation.open({ signal });
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      this.warn(`${follower.app}/${follower.channel} can't be started`, error);
+    }
+  }
+
+  get port(): number {
+    return this.#parts.exchange.port;
+  }
+
+  status(): FetcherStatus {
+    return {
+      running: true,
+      pid: process.pid,
+      port: this.port,
+      channels: this.#parts.followers.map((follower) => follower.status()),
+      swarms: this.#parts.exchange
+        .status()
+        .map((swarm) => ({ ...swarm, sources: [...swarm.sources] })),
+    };
+  }
+
+  /** All generations of all channels. */
+  async generations(): Promise<(Generation & { current: boolean })[]> {
+    const lists = this.#parts.followers.map(({ activation }) => activation.generations());
+    return (await Promise.all(lists)).flat();
+  }
+
+  /**
+   * Goes back, as an operator says. The release that is left is not activated again by itself.
+   * @throws ActivationError ACTIVATION_NO_GENERATION; ConfigError for a channel not followed
+   */
+  async rollback(request: RollbackRequest): Promise<Generation> {
+    const { app, channel, to } = request;
+    const follower = this.#parts.followers.find(
+      (candidate) => candidate.app === app && candidate.channel === channel,
+    );
+    if (follower === undefined) {
+      throw new ConfigError('CONFIG_INVALID', `${app}/${channel} is not followed here`);
+    }
+    const { signal } = this.#ending;
+    return follower.activation.rollback({ signal, ...(to === undefined ? {} : { to }) });
+  }
+
+  async #poll(): Promise<void> {
+    const { signal } = this.#ending;
+    const random = this.#components.random ?? Math.random;
+    while (!signal.aborted) {
+      await this.#refresh(signal).catch((error: unknown) => {
+        this.warn('looking for releases failed; it is tried again', error);
+      });
+      await cancellableDelay(this.#config.pollMs * (1 - random() / 4), signal);
+    }
+  }
+
+  async #refresh(signal: AbortSignal): Promise<void> {
+    const { releases, followers } = this.#parts;
+    let refusal: RepositoryError | undefined;
+    try {
+      await releases.refresh({ signal });
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof RepositoryError)) throw error;
+      refusal = error;
+    }
+    for (const follower of followers) {
+      follower.onRefresh(refusal);
+      await follower.look({ signal });
+    }
+    this.#lastWarning = undefined;
+  }
+
+  /** Says something once, until it is well again. */
+  warn(message: string, error?: unknown): void {
+    const why = error instanceof Error ? `: ${error.message}` : '';
+    const text = `${message}${why}`;
+    if (this.#lastWarning === text || this.#ending.signal.aborted) return;
+    this.#lastWarning = text;
+    this.#components.onEvent?.({ event: 'warning', message: text });
+  }
+
+  /** Removes generations beyond those to keep, and images that none of them needs. */
+  async prune(): Promise<void> {
+    const { signal } = this.#ending;
+    const { store, exchange, followers } = this.#parts;
+    const unused = new Set<string>();
+    for (const { activation } of followers) {
+      for (const imageId of await activation.prune({ signal })) unused.add(imageId);
+    }
+    const used = await Promise.all(followers.map(({ activation }) => activation.imagesInUse()));
+    for (const imageId of unused) {
+      if (used.some((images) => images.has(imageId))) continue;
+      await exchange.leave(imageId);
+      await store.remove(imageId);
+    }
+    for (const imageId of await store.listIncoming()) {
+      if (exchange.swarm(imageId) === undefined) await removeTree(store.incomingPath(imageId));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ending.signal.aborted) return;
+    this.#ending.abort(new Error('the fetcher ends'));
+    await Promise.all(this.#parts.followers.map((follower) => follower.stop()));
+    await this.#polling;
+    await this.#resources.disposeAsync();
+  }
+}
+
+async function openParts(
+  components: FetcherComponents,
+  config: FetcherConfig,
+  directory: FetcherDirectory,
+  resources: AsyncDisposableStack,
+  hooks: {
+    onActivated: () => Promise<void>;
+    onWarning: (message: string, error: unknown) => void;
+  },
+): Promise<Parts> {
+  const durability = components.durability ?? durable;
+  const random = components.random ?? Math.random;
+  const store = new ImageStore({ durability }, { directory: directory.store });
+  const now = () => performance.now();
+  const exchange = await Exchange.open(
+    { store, durability, random, now },
+    {
+      ...config,
+      onWarning: hooks.onWarning,
+      onChange: (swarm) => components.onEvent?.({ event: 'swarm', swarm }),
+    },
+  );
+  resources.use(exchange);
+  const releases = new ReleaseSource(
+    { durability },
+    { trackers: config.trackers, root: config.root, directory: directory.trust },
+  );
+  const followers = config.follow.map(({ app, channel }) => {
+    const activation = new Activation(
+      { durability, log: components.log, now: () => new Date(), random },
+      {
+        directory: directory.channel(app, channel),
+        app,
+        channel,
+        supplies: config.supplies,
+        keepGenerations: config.keepGenerations,
+        config: config.activation,
+      },
+    );
+    resources.use(activation);
+    return new Follower(
+      { releases, exchange, activation },
+      {
+        app,
+        channel,
+        onEvent: (event) => components.onEvent?.({ app, channel, ...event }),
+        onActivated: hooks.onActivated,
+      },
+    );
+  });
+  return { store, exchange, releases, followers };
+}

@@ -1,0 +1,55 @@
+import { chmod, rm } from 'node:fs/promises';
+import fastify, { type FastifyInstance } from 'fastify';
+import {
+  rollbackRequestSchema,
+  type FetcherStatus,
+  type Generations,
+  type Rollback,
+} from '../src/api/index.ts';
+import { describeError } from '../src/cli/index.ts';
+import { ActivationError, ConfigError } from '../src/errors.ts';
+import type { Fetcher } from './fetcher.ts';
+
+/** The fetcher's interface for this host: HTTP on a unix socket that only its owner may use. */
+export class LocalApi implements AsyncDisposable {
+  readonly #server: FastifyInstance;
+  readonly #socketPath: string;
+
+  private constructor(server: FastifyInstance, socketPath: string) {
+    this.#server = server;
+    this.#socketPath = socketPath;
+  }
+
+  /** The caller holds the lock of the directory: a socket that is there belongs to nobody. */
+  static async open(
+    components: { fetcher: Pick<Fetcher, 'status' | 'generations' | 'rollback'> },
+    init: { socketPath: string },
+  ): Promise<LocalApi> {
+    const { fetcher } = components;
+    const server = fastify({ bodyLimit: 65_536, forceCloseConnections: true });
+    server.get('/v1/status', (): FetcherStatus => fetcher.status());
+    server.get('/v1/generations', async (): Promise<Generations> => {
+      return { generations: await fetcher.generations() };
+    });
+    server.post('/v1/rollback', async (request): Promise<Rollback> => {
+      const parsed = rollbackRequestSchema.safeParse(request.body);
+      if (!parsed.success) {
+        throw new ConfigError('CONFIG_INVALID', `the request is refused: ${parsed.error.message}`);
+      }
+      return { generation: await fetcher.rollback(parsed.data) };
+    });
+    server.setErrorHandler(async (error, _request, reply) => {
+      const bad = error instanceof ConfigError || error instanceof ActivationError;
+      await reply.code(bad ? 400 : 500).send({ error: describeError(error) });
+    });
+    await rm(init.socketPath, { force: true });
+    await server.listen({ path: init.socketPath });
+    await chmod(init.socketPath, 0o600);
+    return new LocalApi(server, init.socketPath);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.close();
+    await rm(this.#socketPath, { force: true });
+  }
+}

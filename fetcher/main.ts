@@ -1,0 +1,19 @@
+import { createProgram, runProgram, starlingVersion } from '../src/cli/index.ts';
+import { addFetchCommand } from './fetch-command.ts';
+import { addGenerationsCommand, addRollbackCommand, addStatusCommand } from './local-commands.ts';
+import { addRunCommand } from './run-command.ts';
+
+/** The fetcher program. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const program = createProgram(
+    'fetcher',
+    'Runs on every host: follows channels, fetches images, verifies and activates them.',
+    starlingVersion,
+  );
+  addRunCommand(program);
+  addFetchCommand(program);
+  addStatusCommand(program);
+  addGenerationsCommand(program);
+  addRollbackCommand(program);
+  await runProgram(program, argv);
+}

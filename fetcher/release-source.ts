@@ -1,0 +1,58 @@
+import { TrackerClient } from '../src/api/index.ts';
+import { ConfigError, TrackerError } from '../src/errors.ts';
+import type { Durability } from '../src/image/index.ts';
+import { ReleaseClient, type Release } from '../src/trust/index.ts';
+
+const requestTimeoutMs = 10_000;
+
+/** The verified releases, from the first of several trackers that answers. */
+export class ReleaseSource {
+  readonly #trackers: readonly TrackerClient[];
+  readonly #client: ReleaseClient;
+  /** The tracker that answered last; it is asked first. */
+  #chosen = 0;
+
+  /** @throws ConfigError when there is no tracker, or the root can't be used */
+  constructor(
+    components: { durability: Durability },
+    init: { trackers: readonly string[]; root: string; directory: string },
+  ) {
+    const { root, directory } = init;
+    this.#trackers = init.trackers.map(
+      (url) => new TrackerClient({}, { url, timeoutMs: requestTimeoutMs }),
+    );
+    if (this.#trackers.length === 0) {
+      throw new ConfigError('CONFIG_MISSING', 'give a tracker: --tracker URL');
+    }
+    this.#client = new ReleaseClient(
+      {
+        durability: components.durability,
+        fetchMetadata: async (name, maxBytes, options) =>
+          this.#trackers[this.#chosen]?.metadata(name, maxBytes, options),
+      },
+      { directory, root },
+    );
+  }
+
+  /**
+   * Asks what is new. A tracker out of reach is passed over; one whose metadata is refused is not,
+   * so that the refusal is seen.
+   * @throws RepositoryError when what a tracker serves is refused; TrackerError when none answers
+   */
+  async refresh(options: { signal: AbortSignal }): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#client.refresh(options);
+        return;
+      } catch (error) {
+        if (!(error instanceof TrackerError) || tries >= this.#trackers.length) throw error;
+        this.#chosen = (this.#chosen + 1) % this.#trackers.length;
+      }
+    }
+  }
+
+  /** The newest release of a channel that was ever verified. */
+  releaseOf(app: string, channel: string): Promise<Release | undefined> {
+    return this.#client.releaseOf(app, channel);
+  }
+}

@@ -1,0 +1,158 @@
+import { readFile } from 'node:fs/promises';
+import {
+  downloadLimitOption,
+  hostOption,
+  jsonOption,
+  Option,
+  parseDuration,
+  parseInteger,
+  portOption,
+  repeatable,
+  runCommand,
+  trackerOption,
+  untilAborted,
+  uploadLimitOption,
+  type Command,
+  type CommandContext,
+} from '../src/cli/index.ts';
+import { ConfigError } from '../src/errors.ts';
+import { directoryOption } from './directory-option.ts';
+
+interface RunOptions {
+  readonly dir: string;
+  readonly tracker?: readonly string[];
+  readonly root?: string;
+  readonly follow?: readonly string[];
+  readonly supply?: readonly string[];
+  readonly host: string;
+  readonly port: number;
+  readonly uploadLimit: number;
+  readonly downloadLimit: number;
+  readonly poll: number;
+  readonly keep: number;
+  readonly logLevel: string;
+  readonly json?: boolean;
+}
+
+const examples = `
+Examples:
+  fetcher run --tracker http://tracker:7070 --root root.json --follow hello/stable
+  fetcher run --tracker http://tracker:7070 --root root.json --follow hello/stable --supply PORT=8080
+`;
+
+export function addRunCommand(program: Command): void {
+  program
+    .command('run')
+    .description('follow channels, and keep this host at what they name, until it is ended')
+    .addOption(trackerOption())
+    .addOption(
+      new Option('--root <file>', 'the root.json that is believed, and nothing else').env(
+        'STARLING_ROOT',
+      ),
+    )
+    .addOption(
+      repeatable(
+        new Option('--follow <app/channel>', 'a channel; may be given several times').env(
+          'STARLING_FOLLOW',
+        ),
+      ),
+    )
+    .addOption(
+      repeatable(
+        new Option('--supply <name=value>', 'a value for what an image needs; several times').env(
+          'STARLING_SUPPLY',
+        ),
+      ),
+    )
+    .addOption(directoryOption())
+    .addOption(hostOption())
+    .addOption(portOption())
+    .addOption(uploadLimitOption())
+    .addOption(downloadLimitOption())
+    .addOption(
+      new Option('--poll <duration>', 'how often the tracker is asked for news')
+        .argParser(parseDuration)
+        .env('STARLING_POLL')
+        .default(5_000, '5s'),
+    )
+    .addOption(
+      new Option('--keep <count>', 'how many older generations are kept beside the one before')
+        .argParser((text: string) => parseInteger(text, 0, 1_000))
+        .env('STARLING_KEEP')
+        .default(1),
+    )
+    .addOption(
+      new Option('--log-level <level>', 'what is logged, as JSON, to stderr')
+        .choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+        .env('STARLING_LOG_LEVEL')
+        .default('warn'),
+    )
+    .addOption(jsonOption())
+    .addHelpText('after', examples)
+    .action((options: RunOptions) =>
+      runCommand({ ...options, endless: true }, (context) => run(options, context)),
+    );
+}
+
+async function run(options: RunOptions, { output, signal }: CommandContext): Promise<void> {
+  output.line('the fetcher starts');
+  const root = await readRoot(options.root);
+  const supplies = parseSupplies(options.supply ?? []);
+  const { pino } = await import('pino');
+  const { parseChannelPath } = await import('../src/trust/index.ts');
+  const { Fetcher } = await import('./fetcher.ts');
+  const { EventReport } = await import('./event-report.ts');
+  const follow = (options.follow ?? []).map(parseChannelPath);
+  if (follow.length === 0) {
+    throw new ConfigError('CONFIG_MISSING', 'say what to follow: --follow APP/CHANNEL');
+  }
+  const report = new EventReport({ output, now: () => performance.now() });
+  await using fetcher = await Fetcher.start(
+    {
+      log: pino({ level: options.logLevel }, pino.destination({ fd: 2, sync: true })),
+      onEvent: (event) => {
+        report.onEvent(event);
+      },
+    },
+    {
+      directory: options.dir,
+      trackers: options.tracker ?? [],
+      root,
+      follow,
+      supplies,
+      host: options.host,
+      port: options.port,
+      uploadBytesPerSecond: options.uploadLimit,
+      downloadBytesPerSecond: options.downloadLimit,
+      pollMs: options.poll,
+      keepGenerations: options.keep,
+    },
+    { signal },
+  );
+  output.event(
+    { event: 'running', port: fetcher.port, directory: options.dir },
+    `following ${(options.follow ?? []).join(', ')}; peers connect to port ${fetcher.port}`,
+  );
+  await untilAborted(signal);
+  await fetcher[Symbol.asyncDispose]();
+  output.result({ event: 'ended' }, 'the fetcher has ended');
+}
+
+async function readRoot(path: string | undefined): Promise<string> {
+  if (path === undefined) {
+    throw new ConfigError('CONFIG_MISSING', 'give the root.json that is believed: --root FILE');
+  }
+  return readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw new ConfigError('CONFIG_MISSING', `root.json can't be read: ${cause.message}`, { cause });
+  });
+}
+
+function parseSupplies(pairs: readonly string[]): Map<string, string> {
+  return new Map(
+    pairs.map((pair) => {
+      const at = pair.indexOf('=');
+      if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)];
+      throw new ConfigError('CONFIG_INVALID', `"${pair}" is not NAME=VALUE`);
+    }),
+  );
+}

@@ -1,0 +1,58 @@
+import { readFile, stat } from 'node:fs/promises';
+import { ImageError } from '../src/errors.ts';
+import {
+  durable,
+  ImageStore,
+  infoHashOf,
+  inspect,
+  magnetLink,
+  parseMagnet,
+  parseTorrent,
+  type ImageDescription,
+  type StoredImage,
+} from '../src/image/index.ts';
+
+/** A .torrent is read whole; larger ones are none. */
+const maxTorrentBytes = 320 << 20;
+
+/**
+ * The image id that an argument names: an id itself, or a magnet link.
+ * @throws ImageError IMAGE_ID
+ */
+export function imageIdOfArgument(argument: string): string {
+  if (argument.startsWith('magnet:')) return parseMagnet(argument).imageId;
+  infoHashOf(argument);
+  return argument;
+}
+
+/** An image of the store. @throws ImageError */
+export async function storedImage(argument: string, directory: string): Promise<StoredImage> {
+  const store = new ImageStore({ durability: durable }, { directory });
+  return store.read(imageIdOfArgument(argument));
+}
+
+/** What is known of an image in the store, or of a .torrent file. @throws ImageError */
+export async function describeImage(
+  argument: string,
+  directory: string,
+): Promise<Partial<ImageDescription>> {
+  const stats = await stat(argument).catch(() => undefined);
+  if (stats?.isFile() !== true) return inspect(await storedImage(argument, directory));
+  if (stats.size > maxTorrentBytes) {
+    throw new ImageError('IMAGE_METAINFO', `"${argument}" is too large to be a .torrent`);
+  }
+  const { info } = parseTorrent(await readFile(argument));
+  return {
+    id: info.imageId,
+    infoHash: info.infoHash.toString('hex'),
+    v1InfoHash: info.v1InfoHash?.toString('hex'),
+    magnet: magnetLink({ infoHash: info.infoHash, name: info.name }),
+    name: info.name,
+    bytes: info.sizeBytes,
+    files: info.files.length,
+    links: info.links.length,
+    pieceSizeBytes: info.pieceSizeBytes,
+    pieces: info.pieceCount,
+    hybrid: info.v1InfoHash !== undefined,
+  };
+}

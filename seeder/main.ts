@@ -1,0 +1,21 @@
+import { createProgram, runProgram, starlingVersion } from '../src/cli/index.ts';
+import { addBakeCommand } from './bake-command.ts';
+import { addInspectCommand } from './inspect-command.ts';
+import { addKeysCommand } from './keys-command.ts';
+import { addReleaseCommand } from './release-command.ts';
+import { addSeedCommand } from './seed-command.ts';
+
+/** The seeder program. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const program = createProgram(
+    'seeder',
+    'Bakes images, seeds them, and signs releases.',
+    starlingVersion,
+  );
+  addBakeCommand(program);
+  addInspectCommand(program);
+  addSeedCommand(program);
+  addReleaseCommand(program);
+  addKeysCommand(program);
+  await runProgram(program, argv);
+}

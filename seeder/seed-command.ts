@@ -1,0 +1,89 @@
+import {
+  formatBytes,
+  hostOption,
+  jsonOption,
+  portOption,
+  runCommand,
+  storeOption,
+  trackerOption,
+  untilAborted,
+  uploadLimitOption,
+  type Command,
+  type CommandContext,
+} from '../src/cli/index.ts';
+import { ConfigError } from '../src/errors.ts';
+
+interface SeedOptions {
+  readonly store: string;
+  readonly tracker?: readonly string[];
+  readonly host: string;
+  readonly port: number;
+  readonly uploadLimit: number;
+  readonly json?: boolean;
+}
+
+const examples = `
+Without images, all images of the store are seeded.
+
+Examples:
+  seeder seed --tracker http://tracker:7070
+  seeder seed baf5rei… --tracker http://tracker:7070 --upload-limit 2Gbit
+`;
+
+export function addSeedCommand(program: Command): void {
+  program
+    .command('seed')
+    .description('serve images to the swarm until it is ended')
+    .argument('[images...]', 'image ids or magnet links')
+    .addOption(trackerOption())
+    .addOption(storeOption())
+    .addOption(hostOption())
+    .addOption(portOption())
+    .addOption(uploadLimitOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples)
+    .action((images: string[], options: SeedOptions) =>
+      runCommand({ ...options, endless: true }, (context) => runSeed(images, options, context)),
+    );
+}
+
+async function runSeed(
+  images: readonly string[],
+  options: SeedOptions,
+  { output, signal }: CommandContext,
+): Promise<void> {
+  output.line('the seeder starts');
+  const { durable, ImageStore } = await import('../src/image/index.ts');
+  const { Exchange } = await import('../src/swarm/index.ts');
+  const { imageIdOfArgument } = await import('./image-argument.ts');
+  const store = new ImageStore({ durability: durable }, { directory: options.store });
+  const ids = images.length > 0 ? images.map(imageIdOfArgument) : await store.list();
+  if (ids.length === 0) {
+    throw new ConfigError('CONFIG_MISSING', `the store ${options.store} has no images to seed`);
+  }
+  const stored = await Promise.all(ids.map((id) => store.read(id)));
+  await using exchange = await Exchange.open(
+    { store, durability: durable, random: Math.random, now: () => performance.now() },
+    {
+      host: options.host,
+      port: options.port,
+      trackers: options.tracker ?? [],
+      uploadBytesPerSecond: options.uploadLimit,
+      onWarning: (message, error) => {
+        output.line(`${message}: ${error instanceof Error ? error.message : String(error)}`);
+      },
+    },
+  );
+  for (const image of stored) exchange.seed(image);
+  output.event(
+    { event: 'seeding', host: options.host, port: exchange.port, images: ids },
+    `seeding ${ids.length} image${ids.length === 1 ? '' : 's'} at port ${exchange.port}`,
+  );
+  await untilAborted(signal);
+  const sentBytes = exchange.status().reduce((sum, swarm) => sum + swarm.sentBytes, 0);
+  await exchange[Symbol.asyncDispose]();
+  output.result(
+    { event: 'ended', sentBytes, images: ids },
+    `ended; sent ${formatBytes(sentBytes)}`,
+  );
+}

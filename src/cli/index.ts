@@ -1,0 +1,22 @@
+/**
+ * What the programs share at their edge: arguments, units, output for people and scripts, signals,
+ * exit codes. No program's own work is done here, and nothing heavy is loaded: the first line of
+ * output must not wait.
+ */
+export { describeError, exitCode, exitCodeOf, type ExitCode } from './exit-code.ts';
+export * from './options.ts';
+export { Output } from './output.ts';
+export {
+  Command,
+  createProgram,
+  deadlineOption,
+  jsonOption,
+  Option,
+  runCommand,
+  runProgram,
+  untilAborted,
+  type CommandContext,
+} from './program.ts';
+export type { ProgressBar } from './progress-bar.ts';
+export * from './units.ts';
+export { starlingVersion } from './version.ts';

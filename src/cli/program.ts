@@ -1,0 +1,110 @@
+import { Command, CommanderError, Option } from 'commander';
+import { DeadlineError } from '../errors.ts';
+import { exitCode, exitCodeOf } from './exit-code.ts';
+import { Output } from './output.ts';
+import { parseDuration } from './units.ts';
+
+export { Command, Option };
+
+/** What a command is given beside its own options. */
+export interface CommandContext {
+  readonly output: Output;
+  /** Aborted by SIGINT and SIGTERM, and when the deadline passes. */
+  readonly signal: AbortSignal;
+}
+
+/** A program with the manners that all of them share. */
+export function createProgram(name: string, description: string, version: string): Command {
+  return new Command(name)
+    .description(description)
+    .version(version, '-V, --version', 'print the version')
+    .enablePositionalOptions()
+    .showHelpAfterError('(--help tells more)')
+    .exitOverride();
+}
+
+export const jsonOption = (): Option =>
+  new Option('--json', 'the last line on stdout is one JSON object').env('STARLING_JSON');
+
+export const deadlineOption = (): Option =>
+  new Option('--deadline <duration>', 'give up after this long, with exit code 4')
+    .argParser(parseDuration)
+    .env('STARLING_DEADLINE');
+
+/**
+ * Runs a program to its end and sets the exit code. The first SIGINT or SIGTERM asks the command
+ * to end, the second ends the process.
+ */
+export async function runProgram(program: Command, argv: readonly string[]): Promise<void> {
+  for (const command of allCommands(program)) command.exitOverride();
+  process.stdout.on('error', ignoreClosedPipe);
+  process.stderr.on('error', ignoreClosedPipe);
+  try {
+    await program.parseAsync([...argv]);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? exitCode.done : exitCode.usage;
+      return;
+    }
+    new Output({}, { json: argv.includes('--json') }).error(error);
+    process.exitCode = exitCodeOf(error);
+  }
+}
+
+/**
+ * Does the work of a command, with signals and deadline, and turns what it throws into words and
+ * an exit code. A command that is ended by a signal has not failed if `endless`.
+ */
+export async function runCommand(
+  init: {
+    readonly json?: boolean | undefined;
+    readonly deadline?: number | undefined;
+    readonly endless?: boolean;
+  },
+  work: (context: CommandContext) => Promise<void>,
+): Promise<void> {
+  const output = new Output({}, { json: init.json === true });
+  const ending = new AbortController();
+  const onSignal = (name: NodeJS.Signals) => {
+    if (ending.signal.aborted) process.exit(exitCode.failed);
+    ending.abort(new Error(`ended by ${name}`));
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  const timer = init.deadline === undefined ? undefined : setTimeout(onDeadline, init.deadline);
+  function onDeadline(): void {
+    ending.abort(
+      new DeadlineError('DEADLINE_PASSED', 'the deadline has passed before it was done'),
+    );
+  }
+  try {
+    await work({ output, signal: ending.signal });
+  } catch (error) {
+    const reason: unknown = ending.signal.aborted ? ending.signal.reason : undefined;
+    if (init.endless === true && ending.signal.aborted) return;
+    output.error(reason ?? error);
+    process.exitCode = exitCodeOf(reason ?? error);
+  } finally {
+    clearTimeout(timer);
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+}
+
+/** Waits until the signal is aborted. */
+export function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => {
+      resolve();
+    });
+  });
+}
+
+function* allCommands(command: Command): Generator<Command> {
+  yield command;
+  for (const inner of command.commands) yield* allCommands(inner);
+}
+
+/** Who reads our output may stop reading; that is no reason to fail. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+}

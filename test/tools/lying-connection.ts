@@ -1,0 +1,279 @@
+import type { Socket } from 'node:net';
+import { encodeBencode } from '../../src/image/index.ts';
+import { Bitfield } from '../../src/policy/index.ts';
+import {
+  encodeMetadataMessage,
+  extensionHandshakeId,
+  metadataPieceBytes,
+  parseMetadataMessage,
+  parseExtensionHandshake,
+} from '../../src/swarm/extension.ts';
+import { encodeHandshake } from '../../src/swarm/handshake.ts';
+import { answerHashRange } from '../../src/swarm/hash-range.ts';
+import {
+  encodeMessage,
+  type BlockRange,
+  type HashRange,
+  type Message,
+} from '../../src/swarm/message.ts';
+import { MessageReader } from '../../src/swarm/message-reader.ts';
+import type { LyingPeer } from './lying-peer.ts';
+
+/** The number under which this peer takes `ut_metadata`: another than the engine's own. */
+const metadataId = 7;
+/** `slowLoris`: the pause between two bytes. */
+const dripMs = 20;
+
+/** One connection of a `LyingPeer`. */
+export class LyingConnection {
+  readonly #peer: LyingPeer;
+  readonly #socket: Socket;
+  readonly #outgoing: boolean;
+  readonly #lied = new Set<number>();
+  #handshakeSent = false;
+  #theirMetadataId = 0;
+  #blocksSent = 0;
+  #drip: Buffer[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(peer: LyingPeer, socket: Socket, outgoing: boolean) {
+    this.#peer = peer;
+    this.#socket = socket;
+    this.#outgoing = outgoing;
+    const reader = new MessageReader(
+      {
+        onHandshake: (handshake) => {
+          this.#onHandshake(handshake.infoHash);
+        },
+        onMessage: (message) => {
+          this.#onMessage(message);
+        },
+      },
+      { maxMessageBytes: 1 << 26 },
+    );
+    socket.on('data', (chunk: Buffer) => {
+      reader.push(chunk);
+    });
+    socket.on('error', () => undefined);
+    socket.once('close', () => {
+      reader.close();
+      clearTimeout(this.#timer);
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  sendHandshake(infoHash: Buffer): void {
+    if (this.#handshakeSent) return;
+    this.#handshakeSent = true;
+    const handshake = encodeHandshake({ infoHash, peerId: this.#peer.nextPeerId() });
+    if (this.#peer.init.fast === false) handshake[27] = (handshake[27] ?? 0) & ~0x04;
+    this.#socket.write(handshake);
+    if (this.#peer.lie !== 'lateHandshake') return;
+    this.#greet();
+  }
+
+  #onHandshake(infoHash: Buffer): void {
+    const { lie } = this.#peer;
+    if (lie === 'noHandshake' || lie === 'lateHandshake') return;
+    if (!this.#outgoing) this.sendHandshake(infoHash);
+    this.#greet();
+  }
+
+  /** What follows the handshakes: what it can, what it has, and that it answers. */
+  #greet(): void {
+    const { lie } = this.#peer;
+    if (lie === 'silent') return;
+    if (lie === 'oversizeMessage') {
+      this.#socket.write(Buffer.from([0x80, 0, 0, 0, 7]));
+      return;
+    }
+    if (lie === 'garbage') {
+      this.#socket.write(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n', 'latin1'));
+      return;
+    }
+    this.#send({ type: 'extended', id: extensionHandshakeId, payload: this.#extensionHandshake() });
+    this.#sendPieces();
+    if (lie !== 'choked') this.#send({ type: 'unchoke' });
+    if (lie === 'unsolicitedBlocks') this.#sendUnsolicited();
+    if (lie === 'requestsOutOfRange') this.#requestOutOfRange();
+    if (lie === 'requestFlood') this.#flood();
+  }
+
+  #extensionHandshake(): Buffer {
+    const { lie, image, init } = this.#peer;
+    const trueBytes = (init.encodedInfo ?? image.metainfo.info.encoded).length;
+    const sizes: Partial<Record<typeof lie, number>> = {
+      hugeMetadataSize: 2 ** 52,
+      otherMetadataSize: trueBytes + 1,
+      endlessMetadata: 64 << 20,
+    };
+    return encodeBencode({
+      m: { ut_metadata: metadataId },
+      metadata_size: sizes[lie] ?? trueBytes,
+      p: this.#peer.endpoint.port,
+      reqq: 500,
+      v: 'a peer of the tests',
+    });
+  }
+
+  #sendPieces(): void {
+    const { lie, init, pieces } = this.#peer;
+    const { pieceCount } = pieces.info;
+    if (lie === 'inventsPieces') this.#send({ type: 'have', piece: pieceCount + 1_000 });
+    if (init.pieces === undefined && init.fast !== false) {
+      this.#send({ type: 'haveAll' });
+      return;
+    }
+    const field = new Bitfield(pieceCount);
+    for (const piece of init.pieces ?? Bitfield.full(pieceCount)) field.add(piece);
+    this.#send({ type: 'bitfield', bits: field.toBytes() });
+  }
+
+  #sendUnsolicited(): void {
+    for (let begin = 0; begin < 4; begin++) {
+      const data = Buffer.alloc(16_384, 0xee);
+      this.#send({ type: 'piece', piece: 0, beginBytes: begin * 16_384, data });
+    }
+  }
+
+  #requestOutOfRange(): void {
+    const { pieceSizeBytes } = this.#peer.pieces.info;
+    const range = { piece: 0, beginBytes: pieceSizeBytes, lengthBytes: 16_384 };
+    this.#send({ type: 'request', range });
+  }
+
+  /** Asks for pieces that nobody has, as fast as the connection takes it, and reads no answer. */
+  #flood(): void {
+    this.#socket.pause();
+    const range = { piece: 0xffff_ffff, beginBytes: 0, lengthBytes: 16_384 };
+    const one = encodeMessage({ type: 'request', range });
+    const many = Buffer.concat(Array.from({ length: 8_192 }, () => one));
+    const again = () => {
+      while (!this.#socket.destroyed && this.#socket.write(many));
+    };
+    this.#socket.on('drain', again);
+    again();
+  }
+
+  #onMessage(message: Message): void {
+    const { lie, asked, received } = this.#peer;
+    if (lie === 'silent' || lie === 'noHandshake') return;
+    if (message.type === 'have') received.have.add(message.piece);
+    if (message.type === 'rejectRequest') received.rejects += 1;
+    if (message.type === 'piece') received.blockBytes += message.data.length;
+    if (message.type === 'request') {
+      asked.blocks += 1;
+      asked.bytes += message.range.lengthBytes;
+      asked.pieces.add(message.range.piece);
+      this.#answerBlock(message.range).catch(() => {
+        this.close();
+      });
+    } else if (message.type === 'hashRequest') {
+      asked.hashes += 1;
+      this.#answerHashes({ ...message.range, root: Buffer.from(message.range.root) }).catch(() => {
+        this.close();
+      });
+    } else if (message.type === 'extended') {
+      this.#onExtended(message.id, message.payload);
+    }
+    this.#peer.changed();
+  }
+
+  #onExtended(id: number, payload: Uint8Array): void {
+    if (id === extensionHandshakeId) {
+      this.#theirMetadataId = parseExtensionHandshake(payload).metadataId ?? 0;
+      if (this.#peer.lie === 'endlessMetadata') this.#sendMetadataForEver();
+      return;
+    }
+    const message = parseMetadataMessage(payload);
+    if (message?.type !== 'request') return;
+    this.#peer.asked.metadata += 1;
+    const { init, image, lie } = this.#peer;
+    const encoded = init.encodedInfo ?? image.metainfo.info.encoded;
+    const start = message.piece * metadataPieceBytes;
+    if (lie === 'rejectsMetadata') {
+      this.#sendMetadata(encodeMetadataMessage({ type: 'reject', piece: message.piece }));
+      return;
+    }
+    const data = Buffer.from(encoded.subarray(start, start + metadataPieceBytes));
+    if (lie === 'wrongMetadata') data[data.length >> 1] = (data[data.length >> 1] ?? 0) ^ 1;
+    const answer = {
+      type: 'data',
+      piece: message.piece,
+      totalBytes: encoded.length,
+      data,
+    } as const;
+    this.#sendMetadata(encodeMetadataMessage(answer));
+  }
+
+  #sendMetadata(payload: Buffer): void {
+    this.#send({ type: 'extended', id: this.#theirMetadataId, payload });
+  }
+
+  #sendMetadataForEver(): void {
+    const data = Buffer.alloc(metadataPieceBytes, 0x69);
+    for (let piece = 0; piece < 64; piece++) {
+      const part = { type: 'data', piece: piece % 8, totalBytes: 64 << 20, data } as const;
+      this.#sendMetadata(encodeMetadataMessage(part));
+    }
+  }
+
+  async #answerBlock(range: BlockRange): Promise<void> {
+    const { lie, init, reader } = this.#peer;
+    const { piece, beginBytes, lengthBytes } = range;
+    const first = !this.#lied.has(piece);
+    this.#lied.add(piece);
+    if (lie === 'rejectsEverything' || (lie === 'wrongBlocksThenRejects' && !first)) {
+      this.#send({ type: 'rejectRequest', range });
+      return;
+    }
+    if (lie === 'closesMidway' && this.#blocksSent >= (init.blocksUntilClose ?? 20)) {
+      this.#socket.end();
+      return;
+    }
+    this.#blocksSent += 1;
+    const data = await reader.read(piece, beginBytes, lengthBytes);
+    const liesHere =
+      lie === 'wrongBlocks' ||
+      ((lie === 'oneWrongBlockAPiece' || lie === 'wrongBlocksThenRejects') && first);
+    if (liesHere) data[7] = (data[7] ?? 0) ^ 0x20;
+    this.#send({ type: 'piece', piece, beginBytes, data });
+  }
+
+  async #answerHashes(range: HashRange): Promise<void> {
+    const { image, pieces, reader, lie } = this.#peer;
+    const { metainfo } = image;
+    const hashes = await answerHashRange(range, { metainfo, pieces, reader, has: () => true });
+    if (hashes === undefined) {
+      this.#send({ type: 'hashReject', range });
+      return;
+    }
+    if (lie === 'wrongHashes') hashes[0] = (hashes[0] ?? 0) ^ 1;
+    this.#send({ type: 'hashes', range, hashes });
+  }
+
+  #send(message: Message): void {
+    if (this.#socket.destroyed) return;
+    const bytes = encodeMessage(message);
+    if (this.#peer.lie !== 'slowLoris') {
+      this.#socket.write(bytes);
+      return;
+    }
+    this.#drip.push(bytes);
+    if (this.#timer === undefined) this.#dripOne();
+  }
+
+  #dripOne(): void {
+    const [first, ...others] = this.#drip;
+    this.#timer = undefined;
+    if (first === undefined || this.#socket.destroyed) return;
+    this.#socket.write(first.subarray(0, 1));
+    this.#drip = first.length > 1 ? [first.subarray(1), ...others] : others;
+    this.#timer = setTimeout(() => {
+      this.#dripOne();
+    }, dripMs);
+  }
+}

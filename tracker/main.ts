@@ -1,0 +1,109 @@
+import {
+  createProgram,
+  jsonOption,
+  Option,
+  parseDuration,
+  parsePort,
+  runCommand,
+  runProgram,
+  starlingVersion,
+  untilAborted,
+  type Command,
+} from '../src/cli/index.ts';
+
+interface ServeOptions {
+  readonly dir: string;
+  readonly root?: string;
+  readonly host: string;
+  readonly port: number;
+  readonly announceInterval: number;
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+  readonly json?: boolean;
+}
+
+const examples = `
+Examples:
+  tracker serve --dir /var/lib/starling-tracker --root root.json
+  tracker serve --host 0.0.0.0 --port 7070
+`;
+
+/** The tracker program. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const program = createProgram(
+    'tracker',
+    'Coordinates swarms, and holds the signed releases.',
+    starlingVersion,
+  );
+  addServe(program);
+  await runProgram(program, argv);
+}
+
+function addServe(program: Command): void {
+  program
+    .command('serve')
+    .description('serve announces, releases and the REST interface until it is ended')
+    .addOption(
+      new Option('--dir <directory>', 'where root, releases and token are kept')
+        .env('STARLING_TRACKER_DIR')
+        .default('tracker-data'),
+    )
+    .addOption(
+      new Option(
+        '--root <file>',
+        'the root.json that releases must verify against; kept at the first start',
+      ).env('STARLING_ROOT'),
+    )
+    .addOption(
+      new Option('--host <address>', 'listen at this address')
+        .env('STARLING_TRACKER_HOST')
+        .default('127.0.0.1'),
+    )
+    .addOption(
+      new Option('--port <port>', 'listen at this port; 0: the system gives one')
+        .argParser(parsePort)
+        .env('STARLING_TRACKER_PORT')
+        .default(7070),
+    )
+    .addOption(
+      new Option('--announce-interval <duration>', 'how often peers are told to announce')
+        .argParser(parseDuration)
+        .env('STARLING_ANNOUNCE_INTERVAL')
+        .default(30_000, '30s'),
+    )
+    .addOption(
+      new Option('--log-level <level>', 'what is logged, as JSON, to stderr')
+        .choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+        .env('STARLING_LOG_LEVEL')
+        .default('warn'),
+    )
+    .addOption(jsonOption())
+    .addHelpText('after', examples)
+    .action((options: ServeOptions) => serve(options));
+}
+
+async function serve(options: ServeOptions): Promise<void> {
+  await runCommand({ json: options.json, endless: true }, async ({ output, signal }) => {
+    output.line('the tracker starts');
+    const { startTracker } = await import('./index.ts');
+    await using tracker = await startTracker(
+      {
+        directory: options.dir,
+        ...(options.root === undefined ? {} : { rootPath: options.root }),
+        host: options.host,
+        port: options.port,
+        announceIntervalMs: options.announceInterval,
+        logLevel: options.logLevel,
+      },
+      {},
+      { signal },
+    );
+    const { url, tokenPath } = tracker;
+    output.event(
+      { event: 'listening', url, tokenPath },
+      `the tracker listens at ${url}; the token of its REST interface is in ${tokenPath}`,
+    );
+    await untilAborted(signal);
+    await tracker[Symbol.asyncDispose]();
+    output.result({ event: 'ended', url }, 'the tracker has ended');
+  });
+}
