@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { lstat, mkdir, readdir, readFile, realpath, writeFile } from 'node:fs/promises';
-import { join, sep } from 'node:path';
+import { dirname, join, sep } from 'node:path';
 import { ConfigError, ImageError } from '../errors.ts';
 import type { Durability } from './durability.ts';
 import { hashFiles, type FileToHash, type HashedFile } from './hash-files.ts';
@@ -10,6 +10,7 @@ import { removeTree, type ImageStore, type StoredImage } from './image-store.ts'
 import {
   checkManifest,
   manifestPath,
+  maxManifestBytes,
   parseJsonObject,
   parseManifest,
   serializeManifest,
@@ -171,9 +172,7 @@ async function completeManifest(
   emptyDirectories: readonly string[],
 ): Promise<Pick<Draft, 'manifest' | 'manifestBytes'>> {
   const found = walked.find((entry) => entry.path === manifestPath);
-  if (found !== undefined && found.kind !== 'file') {
-    throw new ImageError('IMAGE_MANIFEST', `${manifestPath} is a link; make it a file`);
-  }
+  assertManifestFits(walked);
   const ownBytes = found === undefined ? undefined : await readFile(join(source, manifestPath));
   const own = ownBytes === undefined ? {} : parseJsonObject(ownBytes);
   const given = { name: init.name, version: init.version, kind: init.kind };
@@ -184,8 +183,33 @@ async function completeManifest(
   });
   const manifestBytes = serializeManifest(manifest);
   const same = ownBytes !== undefined && saysTheSame(ownBytes, manifestBytes);
-  return { manifest, manifestBytes: same ? ownBytes : manifestBytes };
+  const bytes = same ? ownBytes : manifestBytes;
+  if (bytes.length > maxManifestBytes) throw tooLarge(bytes.length);
+  return { manifest, manifestBytes: bytes };
 }
+
+/** Throws where the tree has something else in the manifest's place. */
+function assertManifestFits(walked: readonly TreeEntry[]): void {
+  const folder = dirname(manifestPath);
+  for (const entry of walked) {
+    if (entry.path === folder && entry.kind !== 'emptyDirectory') {
+      throw new ImageError('IMAGE_TREE', `"${folder}" can't be baked: make it a directory`, {
+        evidence: { path: folder },
+      });
+    }
+    if (entry.path !== manifestPath && !entry.path.startsWith(`${manifestPath}/`)) continue;
+    if (entry.kind !== 'file' || entry.path !== manifestPath) {
+      throw new ImageError('IMAGE_MANIFEST', `${manifestPath} is no regular file; make it one`);
+    }
+    if (entry.sizeBytes > maxManifestBytes) throw tooLarge(entry.sizeBytes);
+  }
+}
+
+const tooLarge = (bytes: number): ImageError =>
+  new ImageError(
+    'IMAGE_MANIFEST',
+    `${manifestPath} is ${bytes} bytes long with all that bake adds, ${maxManifestBytes} are allowed`,
+  );
 
 function saysTheSame(ownBytes: Uint8Array, manifestBytes: Uint8Array): boolean {
   try {
@@ -207,15 +231,15 @@ async function hashInto(
   const bytesTotal = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   const pieceSizeBytes = init.pieceSizeBytes ?? choosePieceSize(bytesTotal);
   const padding = draft.entries.reduce(
-    (sum, entry, index) =>
-      entry.kind === 'file' && isPadded(draft.entries.length, index)
+    (sum, entry) =>
+      entry.kind === 'file' && isPadded(draft.entries.length)
         ? sum + paddingBytes(entry.sizeBytes, pieceSizeBytes)
         : sum,
     0,
   );
   const hybrid = init.hybrid ?? padding < maxPaddingShare * bytesTotal;
   await writeFile(join(tree, manifestPath), draft.manifestBytes);
-  const toHash: FileToHash[] = draft.entries.flatMap((entry, index) => {
+  const toHash: FileToHash[] = draft.entries.flatMap((entry) => {
     if (entry.kind !== 'file') return [];
     const destination = join(tree, entry.path);
     const isManifest = entry.path === manifestPath;
@@ -224,7 +248,7 @@ async function hashInto(
       sizeBytes: entry.sizeBytes,
       source: isManifest ? destination : join(source, entry.path),
       destination: isManifest ? undefined : destination,
-      padded: isPadded(draft.entries.length, index),
+      padded: isPadded(draft.entries.length),
     };
   });
   const hashed = await hashFiles(

@@ -26,7 +26,8 @@ export interface BencodeLimits {
   readonly maxValues: number;
 }
 
-const defaultLimits: BencodeLimits = { maxDepth: 160, maxValues: 20_000_000 };
+/** A value of two bytes may take 200 in memory: this many are below 1 GB, and 500,000 files. */
+const defaultLimits: BencodeLimits = { maxDepth: 160, maxValues: 4_000_000 };
 
 export const binaryKey = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
 export const textOfKey = (key: string): string => Buffer.from(key, 'latin1').toString('utf8');

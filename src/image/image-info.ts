@@ -45,7 +45,15 @@ export interface ImageInfo {
 /** An info dictionary is held in memory whole. 64 MiB are some 500,000 files. */
 export const maxInfoBytes = 64 << 20;
 
-const limits = { maxDirectoryDepth: 128, maxPathBytes: 4_096, maxPieceSizeBytes: 64 << 20 };
+const limits = {
+  maxDirectoryDepth: 128,
+  maxPathBytes: 4_096,
+  /** What symlink(2) takes. */
+  maxTargetBytes: 4_095,
+  maxPieceSizeBytes: 64 << 20,
+  /** Each piece has a hash and counters in memory; these are 2 TiB in the smallest pieces of bake. */
+  maxPieces: 2 ** 23,
+};
 
 const refuse = (what: string, evidence: Record<string, unknown> = {}) =>
   new ImageError('IMAGE_METAINFO', `the info dictionary is refused: ${what}`, { evidence });
@@ -155,7 +163,11 @@ class TreeReader {
     const texts = target.map((part) => Buffer.from(part).toString('utf8'));
     checkLinkTarget(parts, texts, refuse);
     for (const part of target) checkPathPart(Buffer.from(part), refuse, ['.', '..']);
-    return texts.join('/');
+    const text = texts.join('/');
+    if (Buffer.byteLength(text) > limits.maxTargetBytes) {
+      throw refuse(`the target of the link "${parts.join('/')}" is too long`);
+    }
+    return text;
   }
 
   #file(properties: BencodeDictionary, path: string, executable: boolean): void {
@@ -177,6 +189,8 @@ class TreeReader {
     this.pieceCount += pieceCount;
     this.sizeBytes += sizeBytes;
     if (!Number.isSafeInteger(this.sizeBytes)) throw refuse('its size is beyond 2^53 bytes');
-    if (this.pieceCount > 2 ** 31) throw refuse('it has more than 2^31 pieces');
+    if (this.pieceCount > limits.maxPieces) {
+      throw refuse(`it has more than ${limits.maxPieces} pieces`);
+    }
   }
 }

@@ -92,13 +92,22 @@ export class ImageStore {
    * When this returns the image survives a power cut.
    */
   async commit(imageId: string, folder: string): Promise<void> {
-    await rename(folder, join(this.directory, imageId));
+    const place = join(this.directory, imageId);
+    await rename(folder, place).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+      // Another was first with the same image, or what lies there lacks its metainfo.
+      if (await this.has(imageId)) return await removeTree(folder);
+      await this.remove(imageId);
+      await rename(folder, place);
+    });
     await this.#durability.syncDirectory(this.directory);
   }
 
   /** Removes an image and frees its space. What is not there is no error. */
   async remove(imageId: string): Promise<void> {
     const doomed = join(this.directory, `.removing-${imageId}`);
+    // A removal that was killed may have left some of it.
+    await removeTree(doomed);
     await rename(join(this.directory, imageId), doomed).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
     });

@@ -63,22 +63,25 @@ function treeProperties(entry: InfoEntry): BencodeInput {
 
 function v1Files(draft: InfoDraft): BencodeInput {
   const files: BencodeInput[] = [];
-  draft.entries.forEach((entry, index) => {
+  draft.entries.forEach((entry) => {
     const path = entry.path.split('/');
     if (entry.kind === 'link') {
       files.push({ attr: 'xl', length: 0, path, 'symlink path': entry.target.split('/') });
       return;
     }
     files.push({ attr: entry.executable ? 'x' : undefined, length: entry.sizeBytes, path });
-    if (!isPadded(draft.entries.length, index)) return;
+    if (!isPadded(draft.entries.length)) return;
     const pad = paddingBytes(entry.sizeBytes, draft.pieceSizeBytes);
     if (pad > 0) files.push({ attr: 'p', length: pad, path: ['.pad', String(pad)] });
   });
   return files;
 }
 
-/** In a hybrid every file but the very last entry is filled up to a whole piece (BEP 47). */
-export const isPadded = (entryCount: number, index: number): boolean => index < entryCount - 1;
+/**
+ * Whether the files of a hybrid are filled up to a whole piece (BEP 47): as libtorrent does it, all
+ * of them, also the last; but not a file that is alone.
+ */
+export const isPadded = (entryCount: number): boolean => entryCount > 1;
 
 /** How many zero bytes fill a file of this size up to a whole number of pieces. */
 export function paddingBytes(sizeBytes: number, pieceSizeBytes: number): number {

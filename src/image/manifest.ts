@@ -7,6 +7,9 @@ export const manifestPath = '.starling/image.json';
 /** A manifest is read whole, so it is bounded. */
 export const maxManifestBytes = 1 << 20;
 
+/** It is walked by recursion, so its depth is bounded too. */
+const maxNesting = 64;
+
 const milliseconds = z.int().min(1).max(86_400_000);
 const needName = z
   .string()
@@ -51,12 +54,15 @@ const need = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('boolean'), default: z.boolean().optional() }),
 ]);
 
+const isPathPart = (part: string): boolean =>
+  !['', '.', '..'].includes(part) && !part.includes('\0') && Buffer.byteLength(part) <= 255;
+
 const relativePath = z
   .string()
   .min(1)
   .max(4_096)
-  .refine((path) => path.split('/').every((part) => part !== '' && part !== '.' && part !== '..'), {
-    message: 'a path below the tree, without empty parts, . or ..',
+  .refine((path) => path.split('/').every(isPathPart), {
+    message: 'a path below the tree, without empty parts, . or .., NUL or names over 255 bytes',
   });
 
 /**
@@ -127,6 +133,12 @@ export function parseJsonObject(bytes: Uint8Array): Record<string, unknown> {
  * @throws ImageError IMAGE_MANIFEST that names each field that is wrong.
  */
 export function checkManifest(value: unknown): Manifest {
+  if (nestsDeeperThan(maxNesting, value)) {
+    throw new ImageError(
+      'IMAGE_MANIFEST',
+      `${manifestPath} is refused: it nests deeper than ${maxNesting}`,
+    );
+  }
   const result = manifestSchema.safeParse(value);
   if (result.success) return result.data;
   const faults = result.error.issues.map(
@@ -136,6 +148,12 @@ export function checkManifest(value: unknown): Manifest {
   throw new ImageError('IMAGE_MANIFEST', `${manifestPath} is refused: ${faults.join('; ')}`, {
     evidence: { faults },
   });
+}
+
+function nestsDeeperThan(levels: number, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  return Object.values(value).some((inner) => nestsDeeperThan(levels - 1, inner));
 }
 
 /** The bytes of a manifest: the same for the same values, on every machine. */

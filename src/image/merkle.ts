@@ -32,8 +32,12 @@ export function zeroHash(height: number): Buffer {
 }
 
 /** How high a tree must be to hold `leaves`: the logarithm of the next power of two. */
-export const heightFor = (leaves: number): number =>
-  leaves <= 1 ? 0 : 32 - Math.clz32(leaves - 1);
+export function heightFor(leaves: number): number {
+  let height = 0;
+  // No bit operations: a file of 64 TiB has more than 2^32 leaves.
+  for (let room = 1; room < leaves; room *= 2) height += 1;
+  return height;
+}
 
 /** How many blocks a file, or a piece, of this size has. */
 export const blockCount = (sizeBytes: number): number => Math.ceil(sizeBytes / blockBytes);

@@ -26,6 +26,7 @@ export interface AnnounceResponse {
 
 const maxResponseBytes = 1 << 20;
 const timeoutMs = 10_000;
+const maxIntervalSeconds = 86_400;
 
 /**
  * Announces to a tracker over HTTP (BEP 3, compact peers of BEP 23 and 7).
@@ -107,10 +108,13 @@ function parseAnnounce(trackerUrl: string, bytes: Uint8Array): AnnounceResponse 
   }
   const interval = answer.get('interval');
   return {
-    intervalMs: (typeof interval === 'number' && interval > 0 ? interval : 60) * 1_000,
+    intervalMs: typeof interval === 'number' && interval > 0 ? intervalMsOf(interval) : 60_000,
     endpoints: [...peersOf(answer, 'peers', 4), ...peersOf(answer, 'peers6', 16)],
   };
 }
+
+/** Bounded: a timer of over 2^31 ms would go off at once. */
+const intervalMsOf = (seconds: number): number => Math.min(seconds, maxIntervalSeconds) * 1_000;
 
 function peersOf(answer: BencodeDictionary, key: string, addressBytes: 4 | 16): Endpoint[] {
   const compact = answer.get(key);

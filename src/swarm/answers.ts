@@ -50,8 +50,11 @@ export class Answers {
     peer.answer(range, content.reader);
   }
 
+  /** @throws PeerError PEER_PROTOCOL when the peer asks and asks and takes no answers */
   reject(peer: Peer, range: BlockRange): void {
-    if (peer.handshake?.fastExtension === true) peer.send({ type: 'rejectRequest', range });
+    if (peer.handshake?.fastExtension !== true) return;
+    this.#assertReads(peer);
+    peer.send({ type: 'rejectRequest', range });
   }
 
   /** A part of the info dictionary (BEP 9). */

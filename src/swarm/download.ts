@@ -52,7 +52,7 @@ export class Download {
   /** Verified pieces that could not be written yet. */
   readonly #unwritten = new Map<number, Buffer>();
   #memoryBytes = 0;
-  #writing = 0;
+  readonly #writes = new Set<Promise<void>>();
   #paused = false;
   #retryAtMs = 0;
   #tickedMs: number;
@@ -99,6 +99,7 @@ export class Download {
 
   /** Begins a piece anew: it must come from one peer alone. */
   #abandon(assembly: Assembly): void {
+    if (this.#assemblies.get(assembly.piece) !== assembly) return;
     this.#assemblies.delete(assembly.piece);
     this.#memoryBytes -= assembly.data.length;
     this.#picker.restore(assembly.piece);
@@ -135,7 +136,10 @@ export class Download {
     const request = this.#windows.get(peer)?.settle(range, this.#now());
     if (request === undefined) return;
     request.assembly.unrequested(request.block, peer);
-    if (request.assembly.owner === peer) request.assembly.owner = undefined;
+    if (request.assembly.owner === peer) {
+      request.assembly.owner = undefined;
+      if (request.assembly.exclusive) this.#abandon(request.assembly);
+    }
     // While it is not choking us, it rejects what it does not have.
     if (!peer.chokedByThem && !request.cancelled && peer.pieces?.remove(range.piece) === true) {
       this.#picker.changeAvailability(range.piece, -1);
@@ -270,21 +274,28 @@ export class Download {
     }
   }
 
+  /** Returns when nothing is being written; for who closes the files. */
+  async idle(): Promise<void> {
+    while (this.#writes.size > 0) await Promise.allSettled(this.#writes);
+  }
+
   async #write(piece: number, data: Buffer): Promise<void> {
-    this.#writing += 1;
+    const writing = this.#incoming.write(piece, data);
+    this.#writes.add(writing);
     try {
-      await this.#incoming.write(piece, data);
+      await writing;
     } catch (error) {
       this.#unwritten.set(piece, data);
       this.#pause(error as StarlingError);
       return;
     } finally {
-      this.#writing -= 1;
+      this.#writes.delete(writing);
     }
     this.#memoryBytes -= data.length;
     this.#unwritten.delete(piece);
     this.#events.onPiece(piece);
-    if (this.#incoming.have.isFull) {
+    // A piece counts as here before the bitmap says so: the last write is the end.
+    if (this.#incoming.have.isFull && this.#writes.size === 0) {
       for (const peer of this.#windows.keys()) this.#setInterest(peer, false);
       this.#events.onComplete();
     } else {
@@ -309,7 +320,7 @@ export class Download {
       }
     }
     this.#tickedMs = now;
-    if (this.#paused && now >= this.#retryAtMs && this.#writing === 0) void this.#retry();
+    if (this.#paused && now >= this.#retryAtMs && this.#writes.size === 0) void this.#retry();
     else this.fillAll();
   }
 

@@ -108,6 +108,9 @@ export class Exchange implements AsyncDisposable {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new ConfigError('CONFIG_IN_USE', `can't listen on ${host}:${port}: ${why}`, { cause });
     }
+    exchange.#server.on('error', (error) => {
+      exchange.#init.onWarning?.('accepting a connection failed', error);
+    });
     exchange.#timer = setInterval(() => {
       exchange.#tick();
     }, tickMs);
@@ -236,6 +239,7 @@ export class Exchange implements AsyncDisposable {
     while (
       !this.#closed &&
       !swarm.isWhole &&
+      swarm.state !== 'failed' &&
       swarm.peers.size + dials.dialing < wantedPeers &&
       this.#connections.size < this.#init.maxConnections
     ) {
@@ -259,7 +263,8 @@ export class Exchange implements AsyncDisposable {
       peer.sendHandshake(swarm.infoHash, this.peerId);
     });
     socket.once('close', () => {
-      dials.ended(endpoint);
+      if (swarm.isBanned(peer.id)) dials.forgo(endpoint);
+      else dials.ended(endpoint);
     });
   }
 
@@ -327,6 +332,11 @@ export class Exchange implements AsyncDisposable {
     const expected = handshake.infoHash.equals(swarm.infoHash.subarray(0, 20));
     if (peer.outgoing && !expected) {
       peer.close(new PeerError('PEER_PROTOCOL', `${peer.address} answered for another image`));
+      return;
+    }
+    if (this.#memberships.get(swarm.imageId)?.swarm !== swarm) {
+      // Left while the connection was being opened.
+      peer.close();
       return;
     }
     if (handshake.peerId.equals(this.peerId) || swarm.isBanned(peer.id)) {

@@ -17,8 +17,10 @@ const openFilesLimit = 64;
 
 /** Reads pieces from a tree on disk. */
 export class ImageReader implements PieceReader, AsyncDisposable {
-  /** Where the tree lies; it may move while it is read. */
+  /** Where the tree lies. */
   tree: string;
+  /** Where it may be moved to, at a moment that nobody is told. */
+  movesTo: string | undefined;
   readonly #pieces: PieceMap;
   readonly #files = new OpenFiles({ flags: 'r', limit: openFilesLimit });
 
@@ -28,14 +30,15 @@ export class ImageReader implements PieceReader, AsyncDisposable {
   }
 
   async read(piece: number, beginBytes: number, lengthBytes: number): Promise<Buffer> {
-    const path = join(this.tree, this.#pieces.fileOf(piece).path);
+    const { path: name } = this.#pieces.fileOf(piece);
+    const path = join(this.tree, name);
     const position = this.#pieces.offsetBytes(piece) + beginBytes;
     const buffer = Buffer.allocUnsafe(lengthBytes);
     const storedBytes = Math.max(0, this.#pieces.sizeBytes(piece) - beginBytes);
     const wantedBytes = Math.min(lengthBytes, storedBytes);
     buffer.fill(0, wantedBytes);
-    try {
-      await this.#files.use(path, async (handle) => {
+    const fill = (from: string) =>
+      this.#files.use(from, async (handle) => {
         for (let filled = 0; filled < wantedBytes;) {
           const { bytesRead } = await handle.read(
             buffer,
@@ -46,6 +49,11 @@ export class ImageReader implements PieceReader, AsyncDisposable {
           if (bytesRead === 0) throw new Error('the file is shorter than it was');
           filled += bytesRead;
         }
+      });
+    try {
+      await fill(path).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT' || this.movesTo === undefined) throw error;
+        return fill(join(this.movesTo, name));
       });
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);

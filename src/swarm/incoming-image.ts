@@ -7,10 +7,12 @@ import {
   mkdir,
   open,
   readFile,
+  rm,
   unlink,
   writeFile,
 } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { ImageError } from '../errors.ts';
 import {
   encodeTorrent,
   hashBlocks,
@@ -27,6 +29,7 @@ import {
   type ImageStore,
   type Metainfo,
   type StoredImage,
+  type TreeLayout,
 } from '../image/index.ts';
 import { Bitfield } from '../policy/index.ts';
 import { OpenFiles } from './open-files.ts';
@@ -59,6 +62,7 @@ export class IncomingImage implements AsyncDisposable {
   readonly #components: IncomingComponents;
   readonly #folder: string;
   readonly #files = new OpenFiles({ flags: 'r+', limit: openFilesLimit });
+  #noted: Promise<void> = Promise.resolve();
 
   private constructor(components: IncomingComponents, metainfo: Metainfo) {
     this.#components = components;
@@ -73,7 +77,8 @@ export class IncomingImage implements AsyncDisposable {
   }
 
   get #bitmapPath(): string {
-    return join(this.#folder, 'verified');
+    // The image may be called anything else, and its tree lies beside this.
+    return join(this.#folder, `${this.metainfo.info.imageId}.verified`);
   }
 
   get #torrentPath(): string {
@@ -114,6 +119,8 @@ export class IncomingImage implements AsyncDisposable {
   async #prepare(): Promise<void> {
     const { info } = this.metainfo;
     await mkdir(this.#folder, { recursive: true });
+    // Completing makes it read-only, and may have been cut short.
+    await rm(this.#torrentPath, { force: true });
     await writeFile(this.#torrentPath, encodeTorrent(this.metainfo));
     const { files, links } = info;
     await makeDirectories(this.tree, { files, links, emptyDirectories: [] });
@@ -123,18 +130,17 @@ export class IncomingImage implements AsyncDisposable {
     }
   }
 
-  /** Hashes what the bitmap says is here, and forgets what does not hold. */
+  /**
+   * Hashes what the bitmap says is here, and forgets what does not hold. Without a bitmap that makes
+   * sense all is hashed: it is removed when an image is completed, which may have been cut short.
+   */
   async #resume(signal: AbortSignal | undefined): Promise<void> {
     const bytes = await readFile(this.#bitmapPath).catch(() => undefined);
     const claimed = bytes && Bitfield.parse(this.have.length, bytes);
-    if (claimed === undefined) {
-      await this.#writeBitmap();
-      return;
-    }
     for (const file of this.metainfo.info.files) {
-      const pieces = piecesOf(file).filter((piece) => claimed.has(piece));
-      if (pieces.length === 0) continue;
+      if (file.pieceCount === 0) continue;
       signal?.throwIfAborted();
+      const pieces = piecesOf(file).filter((piece) => claimed?.has(piece) !== false);
       await this.#resumeFile(file, pieces);
     }
     await this.#writeBitmap();
@@ -142,11 +148,13 @@ export class IncomingImage implements AsyncDisposable {
 
   async #resumeFile(file: ImageFile, pieces: readonly number[]): Promise<void> {
     const path = join(this.tree, file.path);
-    const holds: number[] = [];
-    for (const piece of pieces) if (await this.#holds(file, piece)) holds.push(piece);
     const stats = await lstat(path);
+    const holds: number[] = [];
+    for (const piece of stats.size > 0 ? pieces : []) {
+      if (await this.#holds(file, piece)) holds.push(piece);
+    }
     if (stats.nlink > 1 && holds.length < file.pieceCount) {
-      // Linked to another image, and damaged: writing here would write there.
+      // Linked to another image, and not whole: writing here would write there.
       await unlink(path);
       await writeFile(path, '');
       return;
@@ -191,7 +199,10 @@ export class IncomingImage implements AsyncDisposable {
         }
       });
       this.have.add(piece);
-      await this.#note(piece);
+      // One after the other: pieces share bytes of the bitmap.
+      const noted = this.#noted.then(() => this.#note(piece));
+      this.#noted = noted.catch(() => undefined);
+      await noted;
     } catch (error) {
       this.have.remove(piece);
       throw storageFailure('writing', path, error);
@@ -214,7 +225,7 @@ export class IncomingImage implements AsyncDisposable {
     find: (rootHex: string) => readonly ReusableFile[],
     options: { signal?: AbortSignal | undefined } = {},
   ): Promise<number> {
-    const wanted = this.#reusable(find);
+    const wanted = await onlyWhole(this.#reusable(find));
     const hashed = await this.#hashReusable(wanted, options.signal);
     let reusedBytes = 0;
     for (const { file, found } of wanted) {
@@ -229,9 +240,7 @@ export class IncomingImage implements AsyncDisposable {
   }
 
   /** The files that are not whole yet and lie on this host, with the best place of each. */
-  #reusable(
-    find: (rootHex: string) => readonly ReusableFile[],
-  ): { file: ImageFile; found: ReusableFile }[] {
+  #reusable(find: (rootHex: string) => readonly ReusableFile[]): Reusable[] {
     return this.metainfo.info.files.flatMap((file) => {
       if (file.root === undefined || piecesOf(file).every((piece) => this.have.has(piece)))
         return [];
@@ -242,7 +251,7 @@ export class IncomingImage implements AsyncDisposable {
   }
 
   async #hashReusable(
-    wanted: readonly { file: ImageFile; found: ReusableFile }[],
+    wanted: readonly Reusable[],
     signal: AbortSignal | undefined,
   ): Promise<Map<string, Buffer | undefined>> {
     if (wanted.length === 0) return new Map();
@@ -270,7 +279,9 @@ export class IncomingImage implements AsyncDisposable {
     } catch {
       // Another file system, too many links, no space: the file is fetched like any other.
       await unlink(path).catch(() => undefined);
-      await writeFile(path, '');
+      await writeFile(path, '').catch((error: unknown) => {
+        throw storageFailure('writing', path, error);
+      });
       return false;
     }
   }
@@ -294,12 +305,13 @@ export class IncomingImage implements AsyncDisposable {
     try {
       const manifest = hasManifest ? await readManifest(this.tree) : undefined;
       const layout = { files, links, emptyDirectories: manifest?.emptyDirectories ?? [] };
+      assertEmpty(layout);
       await makeDirectories(this.tree, layout);
       await sealTree({ durability: this.#forgetting() }, this.tree, layout, options);
       await this.#files[Symbol.asyncDispose]();
       await chmod(this.#torrentPath, 0o444);
       await durability.syncFile(this.#torrentPath);
-      await unlink(this.#bitmapPath);
+      await rm(this.#bitmapPath, { force: true });
       await durability.syncDirectory(this.#folder);
       await store.commit(imageId, this.#folder);
       return await store.read(imageId);
@@ -337,6 +349,39 @@ export class IncomingImage implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#files[Symbol.asyncDispose]();
   }
+}
+
+/** @throws ImageError IMAGE_MANIFEST when an empty directory is where a file or link is */
+function assertEmpty({ files, links, emptyDirectories }: TreeLayout): void {
+  const taken = new Set([...files, ...links].map(({ path }) => path));
+  for (const directory of emptyDirectories) {
+    for (let at = directory; at !== '.'; at = dirname(at)) {
+      if (!taken.has(at)) continue;
+      throw new ImageError(
+        'IMAGE_MANIFEST',
+        `${manifestPath} is refused: the empty directory "${directory}" lies at or below "${at}", which is none`,
+        { evidence: { directory } },
+      );
+    }
+  }
+}
+
+interface Reusable {
+  readonly file: ImageFile;
+  readonly found: ReusableFile;
+}
+
+/** Leaves out what is gone or has another size, so that it does not keep the others from reuse. */
+async function onlyWhole(wanted: readonly Reusable[]): Promise<Reusable[]> {
+  const sizes = await Promise.all(
+    wanted.map(({ found }) =>
+      lstat(found.path).then(
+        ({ size }) => size,
+        () => undefined,
+      ),
+    ),
+  );
+  return wanted.filter(({ file }, index) => sizes[index] === file.sizeBytes);
 }
 
 const torrentPath = (store: ImageStore, imageId: string): string =>

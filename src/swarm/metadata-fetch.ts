@@ -8,6 +8,7 @@ interface Attempt {
   readonly pieces: (Buffer | undefined)[];
   readonly totalBytes: number;
   missing: number;
+  readonly begunMs: number;
   lastAnswerMs: number;
 }
 
@@ -15,6 +16,11 @@ interface Attempt {
 const window = 16;
 /** A peer that offered the dictionary and sends none of it for so long is given up. */
 const answerTimeoutMs = 10_000;
+const askAgainMs = 5_000;
+/** After so long another peer is asked as well. */
+const slowMs = 5_000;
+/** Each may hold an info dictionary in memory. */
+const maxAttempts = 6;
 
 /**
  * Gets the info dictionary from peers (BEP 9). It is believed when its SHA-256 is the info-hash
@@ -26,6 +32,8 @@ export class MetadataFetch {
   readonly #onDone: (info: ImageInfo) => void;
   readonly #now: () => number;
   readonly #attempts = new Map<Peer, Attempt>();
+  /** Who rejected a request is not asked again before this, so that others get their turn. */
+  readonly #notBeforeMs = new Map<Peer, number>();
 
   constructor(
     components: { now: () => number },
@@ -41,12 +49,14 @@ export class MetadataFetch {
     this.#onDone = init.onDone;
   }
 
-  /** Asks this peer, when it says that it has the dictionary. Two peers are asked at a time. */
+  /**
+   * Asks this peer, when it says that it has the dictionary. Two peers are asked at a
+   * time, and more where those are slow.
+   */
   ask(peer: Peer): void {
     const { metadataId, metadataBytes } = peer.extension ?? {};
-    if (!metadataId || !metadataBytes || this.#attempts.has(peer) || this.#attempts.size >= 2) {
-      return;
-    }
+    if (!metadataId || !metadataBytes || this.#attempts.has(peer)) return;
+    if (this.#now() < (this.#notBeforeMs.get(peer) ?? 0) || !this.#hasRoom()) return;
     if (this.#expectedBytes !== undefined && metadataBytes !== this.#expectedBytes) {
       throw new PeerError(
         'PEER_BAD_METADATA',
@@ -59,9 +69,17 @@ export class MetadataFetch {
       pieces,
       totalBytes: metadataBytes,
       missing: count,
+      begunMs: this.#now(),
       lastAnswerMs: this.#now(),
     });
     for (let piece = 0; piece < Math.min(window, count); piece++) this.#request(peer, piece);
+  }
+
+  /** Who takes long keeps no other from being asked, up to a bound. */
+  #hasRoom(): boolean {
+    const all = [...this.#attempts.values()];
+    const quick = all.filter(({ begunMs }) => this.#now() - begunMs <= slowMs);
+    return quick.length < 2 && all.length < maxAttempts;
   }
 
   #request(peer: Peer, piece: number): void {
@@ -71,6 +89,7 @@ export class MetadataFetch {
 
   forget(peer: Peer): void {
     this.#attempts.delete(peer);
+    this.#notBeforeMs.delete(peer);
   }
 
   /** Gives up peers that stall. Called about once a second. */
@@ -87,6 +106,7 @@ export class MetadataFetch {
     if (attempt === undefined) return;
     if (message.type === 'reject') {
       this.#attempts.delete(peer);
+      this.#notBeforeMs.set(peer, this.#now() + askAgainMs);
     } else if (message.type === 'data') {
       this.#onData(peer, attempt, message.piece, message.data);
     }

@@ -1,4 +1,5 @@
-import { ImageError, isStarlingError, PeerError, type StarlingError } from '../errors.ts';
+import { join } from 'node:path';
+import { isStarlingError, PeerError, type StarlingError } from '../errors.ts';
 import {
   infoHashOf,
   type Durability,
@@ -61,6 +62,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
   readonly #peers = new Set<Peer>();
   readonly #banned = new Set<string>();
   readonly #closing = new AbortController();
+  readonly #running = new Set<Promise<void>>();
   readonly #complete: (image: StoredImage) => void;
   readonly #fail: (error: unknown) => void;
   readonly #sources = new Map<string, number>();
@@ -166,13 +168,17 @@ export class Swarm implements PeerListener, AsyncDisposable {
 
   /** Runs a step of the swarm's life; the one place where its failures go. */
   #run(step: () => Promise<void> | void): void {
-    Promise.resolve()
+    const running = Promise.resolve()
       .then(step)
       .catch((error: unknown) => {
         if (this.#closing.signal.aborted) return;
+        this.#metadata = undefined;
+        this.#layers = undefined;
         this.#set('failed', error instanceof Error ? error.message : String(error));
         this.#fail(error);
-      });
+      })
+      .finally(() => this.#running.delete(running));
+    this.#running.add(running);
   }
 
   async #begin(infoBytes: number | undefined): Promise<void> {
@@ -279,8 +285,14 @@ export class Swarm implements PeerListener, AsyncDisposable {
 
   async #finish(): Promise<void> {
     const incoming = this.#incoming;
-    if (incoming === undefined || this.#state === 'completing') return;
+    if (incoming === undefined || this.#closing.signal.aborted) return;
+    if (this.#state === 'completing' || this.isWhole) return;
     this.#set('completing');
+    const { store } = this.#components;
+    if (this.#content !== undefined) {
+      const { name } = incoming.metainfo.info;
+      this.#content.reader.movesTo = join(store.directory, this.imageId, name);
+    }
     try {
       const stored = await incoming.complete({ signal: this.#closing.signal });
       if (this.#content !== undefined) this.#content.reader.tree = stored.tree;
@@ -372,11 +384,11 @@ export class Swarm implements PeerListener, AsyncDisposable {
     try {
       work();
     } catch (error) {
-      if (error instanceof PeerError || error instanceof ImageError) {
+      if (error instanceof PeerError) {
         if (error.code !== 'PEER_PROTOCOL') this.#banned.add(peer.id);
         peer.close(error);
       } else {
-        peer.close();
+        // Not the peer's fault: our own, or that of an image which says what it was asked for.
         this.#run(() => {
           throw error;
         });
@@ -511,6 +523,9 @@ export class Swarm implements PeerListener, AsyncDisposable {
     this.#set('closed');
     this.#fail(new PeerError('PEER_CLOSED', `the swarm of ${this.imageId} was closed`));
     for (const peer of this.#peers) peer.close();
+    // What was begun on the disk ends before its files are closed.
+    await this.#download?.idle();
+    while (this.#running.size > 0) await Promise.all(this.#running);
     await this.#content?.reader[Symbol.asyncDispose]();
     await this.#incoming?.[Symbol.asyncDispose]();
   }
