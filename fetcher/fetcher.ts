@@ -1,6 +1,6 @@
 import type { FetcherStatus, RollbackRequest } from '../src/api/index.ts';
 import { ConfigError, RepositoryError } from '../src/errors.ts';
-import { durable, ImageStore, removeTree, type Durability } from '../src/image/index.ts';
+import { durable, ImageStore, removeTree, type TreeDurability } from '../src/image/index.ts';
 import { cancellableDelay, Exchange, type SwarmStatus } from '../src/swarm/index.ts';
 import { Activation } from './activation.ts';
 import { defaultConfig, type FetcherConfig } from './config.ts';
@@ -13,7 +13,7 @@ import { ReleaseSource } from './release-source.ts';
 
 export interface FetcherComponents {
   readonly log: Log;
-  readonly durability?: Durability;
+  readonly durability?: TreeDurability;
   readonly random?: () => number;
   readonly onEvent?: (event: FetcherEvent) => void;
 }

@@ -1,9 +1,10 @@
 import { TrackerClient } from '../src/api/index.ts';
 import { ConfigError, TrackerError } from '../src/errors.ts';
 import type { Durability } from '../src/image/index.ts';
-import { ReleaseClient, type Release } from '../src/trust/index.ts';
+import { maxMetadataBytes, ReleaseClient, summarizeSet, type Release } from '../src/trust/index.ts';
 
 const requestTimeoutMs = 10_000;
+const verifyAgainMs = 60_000;
 
 /** The verified releases, from the first of several trackers that answers. */
 export class ReleaseSource {
@@ -11,6 +12,7 @@ export class ReleaseSource {
   readonly #client: ReleaseClient;
   /** The tracker that answered last; it is asked first. */
   #chosen = 0;
+  #verified: { readonly timestamp: string; readonly goodUntilMs: number } | undefined;
 
   /** @throws ConfigError when there is no tracker, or the root can't be used */
   constructor(
@@ -42,13 +44,38 @@ export class ReleaseSource {
   async refresh(options: { signal: AbortSignal }): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
+        if (await this.#isUnchanged(options)) return;
         await this.#client.refresh(options);
+        await this.#remember();
         return;
       } catch (error) {
         if (!(error instanceof TrackerError) || tries >= this.#trackers.length) throw error;
         this.#chosen = (this.#chosen + 1) % this.#trackers.length;
       }
     }
+  }
+
+  /**
+   * Whether the tracker serves the very timestamp that was verified last, and that is still good:
+   * then all else is as it was, and nothing needs to be verified again. A new root is looked for
+   * when the timestamp changes, and now and then.
+   */
+  async #isUnchanged(options: { signal: AbortSignal }): Promise<boolean> {
+    const verified = this.#verified;
+    if (verified === undefined || Date.now() >= verified.goodUntilMs) return false;
+    const served = await this.#trackers[this.#chosen]?.metadata(
+      'timestamp.json',
+      maxMetadataBytes.timestamp,
+      options,
+    );
+    return served !== undefined && Buffer.from(served).toString('utf8') === verified.timestamp;
+  }
+
+  async #remember(): Promise<void> {
+    const set = await this.#client.current();
+    const goodUntilMs =
+      set === undefined ? 0 : Math.min(Date.now() + verifyAgainMs, +summarizeSet(set).expires);
+    this.#verified = set && { timestamp: set.timestamp, goodUntilMs };
   }
 
   /** The newest release of a channel that was ever verified. */

@@ -45,7 +45,10 @@ export async function runDemo(directory: string, say: (text: string) => void): P
   const first = await deliver(fleet, baked.first);
   await checkAnswers(fleet, baked.first);
   say(resultTable(first));
-  check(first.hosts.every(({ reusedBytes }) => reusedBytes === 0), 'nothing was here to reuse');
+  check(
+    first.hosts.every(({ reusedBytes }) => reusedBytes === 0),
+    'nothing was here to reuse',
+  );
 
   say(`\nRelease 2, version ${baked.second.version}: only what changed is fetched`);
   const second = await deliver(fleet, baked.second);
@@ -108,9 +111,7 @@ async function startFleet(
   const tracker = resources.use(new ProgramProcess('tracker', trackerArgs));
   const { url, tokenPath } = await tracker.until('listening', isEvent('listening'));
   const common = ['--tracker', String(url), '--host', '127.0.0.1', '--upload-limit', rate];
-  const seeder = resources.use(
-    new ProgramProcess('seeder', ['seed', '--store', store, ...common]),
-  );
+  const seeder = resources.use(new ProgramProcess('seeder', ['seed', '--store', store, ...common]));
   const seeding = await seeder.until('seeding', isEvent('seeding'));
   const ports = await freePorts(hostCount);
   const hosts = ports.map((appPort, index) => {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ProgramEvent } from './program-process.ts';
 import { ProgramProcess } from './program-process.ts';
 
@@ -22,6 +23,8 @@ interface SwarmEvent {
   readonly receivedBytes: number;
   readonly sources: readonly { readonly peer: string; readonly receivedBytes: number }[];
 }
+
+const answerWithinMs = 15_000;
 
 export interface HostInit {
   readonly name: string;
@@ -86,8 +89,18 @@ export class Host implements AsyncDisposable {
     });
   }
 
-  /** What the application on this host answers. */
+  /** What the application on this host answers; one that was just started gets some time. */
   async ask(): Promise<{ version?: string; message?: string }> {
+    for (const deadlineMs = performance.now() + answerWithinMs; ; await delay(100)) {
+      try {
+        return await this.#askOnce();
+      } catch (error) {
+        if (performance.now() > deadlineMs) throw error;
+      }
+    }
+  }
+
+  async #askOnce(): Promise<{ version?: string; message?: string }> {
     const response = await fetch(`http://127.0.0.1:${this.appPort}/`, {
       headers: { connection: 'close' },
       signal: AbortSignal.timeout(5_000),

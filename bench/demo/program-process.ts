@@ -52,7 +52,7 @@ export class ProgramProcess implements AsyncDisposable {
 
   /** Waits for the first event, of all there were, that suits. @throws when the program ends first */
   async until(what: string, suits: (event: ProgramEvent) => boolean): Promise<ProgramEvent> {
-    for (let seen = 0; ; ) {
+    for (let seen = 0; ;) {
       for (; seen < this.#events.length; seen++) {
         const event = this.#events[seen];
         if (event !== undefined && suits(event)) return event;

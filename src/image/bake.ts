@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { lstat, mkdir, readdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { ConfigError, ImageError } from '../errors.ts';
-import type { Durability } from './durability.ts';
+import type { TreeDurability } from './durability.ts';
 import { hashFiles, type FileToHash, type HashedFile } from './hash-files.ts';
 import { encodeInfo, isPadded, paddingBytes, type InfoEntry } from './info-builder.ts';
 import { parseInfo } from './image-info.ts';
@@ -57,7 +57,7 @@ const maxPaddingShare = 0.03;
  * a path that can't be baked; StorageError when the disk is full or fails. Then nothing is left.
  */
 export async function bake(
-  components: { store: ImageStore; durability: Durability },
+  components: { store: ImageStore; durability: TreeDurability },
   init: BakeInit,
   options: BakeOptions = {},
 ): Promise<StoredImage> {

@@ -5,7 +5,7 @@
 export * from './bencode.ts';
 export { bake, type BakeInit, type BakeOptions, type BakeProgress } from './bake.ts';
 export { forEachConcurrently } from './concurrency.ts';
-export { durable, type Durability } from './durability.ts';
+export { durable, type Durability, type TreeDurability } from './durability.ts';
 export { hashFiles, type FileToHash, type HashedFile } from './hash-files.ts';
 export { imageIdOf, infoHashOf, looksLikeImageId } from './image-id.ts';
 export {

@@ -1,7 +1,7 @@
 import { chmod, mkdir, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { forEachConcurrently } from './concurrency.ts';
-import type { Durability } from './durability.ts';
+import type { TreeDurability } from './durability.ts';
 import type { ImageFile, ImageLink } from './image-info.ts';
 
 /** What a tree on disk consists of. */
@@ -34,13 +34,17 @@ export async function makeDirectories(tree: string, layout: TreeLayout): Promise
 
 /**
  * Completes a tree whose files hold their content: adds links, takes away the right to write, and
- * returns when all of it is on disk, files first and then every directory.
+ * returns when all of it is on disk.
  */
 export async function sealTree(
-  components: { durability: Durability },
+  components: { durability: TreeDurability },
   tree: string,
   layout: TreeLayout,
-  options: { signal?: AbortSignal | undefined } = {},
+  options: {
+    readonly signal?: AbortSignal | undefined;
+    /** Files that are read-only and on disk already. */
+    readonly sealed?: ReadonlySet<string>;
+  } = {},
 ): Promise<void> {
   const { durability } = components;
   for (const { path, target } of layout.links) {
@@ -49,16 +53,14 @@ export async function sealTree(
       if (error.code !== 'EEXIST') throw error;
     });
   }
-  await forEachConcurrently(layout.files, concurrency, async ({ path, executable }) => {
+  const files = layout.files
+    .filter(({ path }) => options.sealed?.has(path) !== true)
+    .map(({ path, executable }) => ({ path: join(tree, path), executable }));
+  await forEachConcurrently(files, concurrency, async ({ path, executable }) => {
     options.signal?.throwIfAborted();
-    const file = join(tree, path);
-    await chmod(file, executable ? 0o555 : 0o444);
-    await durability.syncFile(file);
+    await chmod(path, executable ? 0o555 : 0o444);
   });
-  for (const path of directoriesOf(layout).reverse()) {
-    options.signal?.throwIfAborted();
-    const directory = join(tree, path);
-    await chmod(directory, 0o555);
-    await durability.syncDirectory(directory);
-  }
+  const directories = directoriesOf(layout).map((path) => join(tree, path));
+  for (const path of directories) await chmod(path, 0o555);
+  await durability.syncTree(tree, [...files.map(({ path }) => path), ...directories.reverse()]);
 }

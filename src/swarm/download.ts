@@ -158,16 +158,14 @@ export class Download {
     window.peerQueue = peer.extension?.requestQueue ?? window.peerQueue;
     const { room } = window;
     if (room <= 0) return;
-    peer.batch(() => {
-      for (let count = 0; count < room; count++) {
-        const next = this.#nextBlock(peer, window);
-        if (next === undefined) break;
-        const range = next.assembly.rangeOf(next.block);
-        next.assembly.requested(next.block, peer);
-        window.add(range, next, this.#now());
-        peer.send({ type: 'request', range });
-      }
-    });
+    for (let count = 0; count < room; count++) {
+      const next = this.#nextBlock(peer, window);
+      if (next === undefined) break;
+      const range = next.assembly.rangeOf(next.block);
+      next.assembly.requested(next.block, peer);
+      window.add(range, next, this.#now());
+      peer.send({ type: 'request', range });
+    }
   }
 
   /**

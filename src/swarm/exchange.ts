@@ -1,7 +1,7 @@
 import { connect, createServer, isIP, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { ConfigError, PeerError } from '../errors.ts';
-import type { Durability, ImageStore, StoredImage } from '../image/index.ts';
+import type { TreeDurability, ImageStore, StoredImage } from '../image/index.ts';
 import type { Endpoint } from './announce.ts';
 import { Announcer } from './announcer.ts';
 import { DialBook } from './dial-book.ts';
@@ -14,7 +14,7 @@ import { TokenBucket } from './token-bucket.ts';
 
 export interface ExchangeComponents {
   readonly store: ImageStore;
-  readonly durability: Durability;
+  readonly durability: TreeDurability;
   /** A number from 0 to below 1; decides ties and the peer id. */
   readonly random: () => number;
   /** Milliseconds that only grow. */

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { join } from 'node:path';
 import { StorageError } from '../errors.ts';
 import type { ImageInfo } from '../image/index.ts';
@@ -22,7 +23,7 @@ export class ImageReader implements PieceReader, AsyncDisposable {
   /** Where it may be moved to, at a moment that nobody is told. */
   movesTo: string | undefined;
   readonly #pieces: PieceMap;
-  readonly #files = new OpenFiles({ flags: 'r', limit: openFilesLimit });
+  readonly #files = new OpenFiles({ flags: constants.O_RDONLY, limit: openFilesLimit });
 
   constructor(init: { info: ImageInfo; tree: string }) {
     this.tree = init.tree;

@@ -24,7 +24,7 @@ import {
   pieceRoot,
   readManifest,
   sealTree,
-  type Durability,
+  type TreeDurability,
   type ImageFile,
   type ImageStore,
   type Metainfo,
@@ -38,7 +38,7 @@ import { storageFailure } from './storage-failure.ts';
 
 export interface IncomingComponents {
   readonly store: ImageStore;
-  readonly durability: Durability;
+  readonly durability: TreeDurability;
 }
 
 /** Where a file with the wanted content already lies on this host. */
@@ -61,7 +61,12 @@ export class IncomingImage implements AsyncDisposable {
   readonly have: Bitfield;
   readonly #components: IncomingComponents;
   readonly #folder: string;
-  readonly #files = new OpenFiles({ flags: 'r+', limit: openFilesLimit });
+  /** Files that are links into other images: read-only and on disk already. */
+  readonly #linked = new Set<string>();
+  readonly #files = new OpenFiles({
+    flags: constants.O_RDWR | constants.O_CREAT,
+    limit: openFilesLimit,
+  });
   #noted: Promise<void> = Promise.resolve();
 
   private constructor(components: IncomingComponents, metainfo: Metainfo) {
@@ -107,8 +112,10 @@ export class IncomingImage implements AsyncDisposable {
   ): Promise<IncomingImage> {
     const image = new IncomingImage(components, metainfo);
     try {
+      const isNew = (await mkdir(image.#folder, { recursive: true })) !== undefined;
       await image.#prepare();
-      await image.#resume(options.signal);
+      if (!isNew) await image.#resume(options.signal);
+      await image.#writeBitmap();
     } catch (error) {
       options.signal?.throwIfAborted();
       throw storageFailure('preparing', image.#folder, error);
@@ -118,16 +125,11 @@ export class IncomingImage implements AsyncDisposable {
 
   async #prepare(): Promise<void> {
     const { info } = this.metainfo;
-    await mkdir(this.#folder, { recursive: true });
     // Completing makes it read-only, and may have been cut short.
     await rm(this.#torrentPath, { force: true });
     await writeFile(this.#torrentPath, encodeTorrent(this.metainfo));
     const { files, links } = info;
     await makeDirectories(this.tree, { files, links, emptyDirectories: [] });
-    for (const file of files) {
-      const path = join(this.tree, file.path);
-      if ((await lstat(path).catch(() => undefined)) === undefined) await writeFile(path, '');
-    }
   }
 
   /**
@@ -143,12 +145,12 @@ export class IncomingImage implements AsyncDisposable {
       const pieces = piecesOf(file).filter((piece) => claimed?.has(piece) !== false);
       await this.#resumeFile(file, pieces);
     }
-    await this.#writeBitmap();
   }
 
   async #resumeFile(file: ImageFile, pieces: readonly number[]): Promise<void> {
     const path = join(this.tree, file.path);
-    const stats = await lstat(path);
+    const stats = await lstat(path).catch(() => undefined);
+    if (stats === undefined) return;
     const holds: number[] = [];
     for (const piece of stats.size > 0 ? pieces : []) {
       if (await this.#holds(file, piece)) holds.push(piece);
@@ -156,7 +158,6 @@ export class IncomingImage implements AsyncDisposable {
     if (stats.nlink > 1 && holds.length < file.pieceCount) {
       // Linked to another image, and not whole: writing here would write there.
       await unlink(path);
-      await writeFile(path, '');
       return;
     }
     if ((stats.mode & 0o200) === 0 && stats.nlink === 1) await chmod(path, 0o644);
@@ -272,16 +273,17 @@ export class IncomingImage implements AsyncDisposable {
   async #takeOver(file: ImageFile, found: ReusableFile): Promise<boolean> {
     const path = join(this.tree, file.path);
     try {
-      await unlink(path);
-      if (found.executable === file.executable) await link(found.path, path);
-      else await copyFile(found.path, path, constants.COPYFILE_FICLONE);
+      await unlink(path).catch(ignoreMissing);
+      if (found.executable === file.executable) {
+        await link(found.path, path);
+        this.#linked.add(file.path);
+      } else {
+        await copyFile(found.path, path, constants.COPYFILE_FICLONE);
+      }
       return true;
     } catch {
       // Another file system, too many links, no space: the file is fetched like any other.
-      await unlink(path).catch(() => undefined);
-      await writeFile(path, '').catch((error: unknown) => {
-        throw storageFailure('writing', path, error);
-      });
+      await unlink(path).catch(ignoreMissing);
       return false;
     }
   }
@@ -307,7 +309,9 @@ export class IncomingImage implements AsyncDisposable {
       const layout = { files, links, emptyDirectories: manifest?.emptyDirectories ?? [] };
       assertEmpty(layout);
       await makeDirectories(this.tree, layout);
-      await sealTree({ durability: this.#forgetting() }, this.tree, layout, options);
+      await this.#makeEmptyFiles();
+      const seal = { ...options, sealed: this.#linked };
+      await sealTree({ durability: this.#forgetting() }, this.tree, layout, seal);
       await this.#files[Symbol.asyncDispose]();
       await chmod(this.#torrentPath, 0o444);
       await durability.syncFile(this.#torrentPath);
@@ -321,28 +325,43 @@ export class IncomingImage implements AsyncDisposable {
     }
   }
 
+  /** Files without pieces come into being only now. */
+  async #makeEmptyFiles(): Promise<void> {
+    for (const file of this.metainfo.info.files) {
+      const path = join(this.tree, file.path);
+      if (file.sizeBytes > 0) continue;
+      await unlink(path).catch(ignoreMissing);
+      await writeFile(path, '');
+    }
+  }
+
   /**
    * A file that can't be synced is not what was written, whatever reading it says (Linux reports
    * the failure once and drops the pages): it is forgotten and will be fetched again.
    */
-  #forgetting(): Durability {
+  #forgetting(): TreeDurability {
     const { durability } = this.#components;
     return {
-      syncDirectory: (path) => durability.syncDirectory(path),
-      syncFile: async (path) => {
+      ...durability,
+      syncTree: async (root, paths) => {
         try {
-          await durability.syncFile(path);
+          await durability.syncTree(root, paths);
         } catch (error) {
-          const file = this.metainfo.info.files.find(
-            ({ path: at }) => join(this.tree, at) === path,
-          );
-          for (const piece of file === undefined ? [] : piecesOf(file)) this.have.remove(piece);
-          await unlink(path).catch(() => undefined);
-          await writeFile(path, '').catch(() => undefined);
+          for (const file of this.metainfo.info.files) await this.#forgetUnlessSynced(file);
           throw error;
         }
       },
     };
+  }
+
+  async #forgetUnlessSynced(file: ImageFile): Promise<void> {
+    const path = join(this.tree, file.path);
+    try {
+      await this.#components.durability.syncFile(path);
+    } catch {
+      for (const piece of piecesOf(file)) this.have.remove(piece);
+      await unlink(path).catch(() => undefined);
+    }
   }
 
   /** Closes the files; what is on disk stays, to go on from. */
@@ -382,6 +401,10 @@ async function onlyWhole(wanted: readonly Reusable[]): Promise<Reusable[]> {
     ),
   );
   return wanted.filter(({ file }, index) => sizes[index] === file.sizeBytes);
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
 }
 
 const torrentPath = (store: ImageStore, imageId: string): string =>

@@ -25,6 +25,7 @@ export class LayerFetch {
   readonly #pieceSizeBytes: number;
   readonly #onDone: (layers: Map<string, Buffer>) => void;
   readonly #now: () => number;
+  readonly #peers: () => Iterable<Peer>;
   readonly #layers = new Map<string, Buffer>();
   readonly #wanted = new Map<string, WantedRange>();
   readonly #asked = new Map<Peer, Map<string, WantedRange>>();
@@ -35,10 +36,11 @@ export class LayerFetch {
   readonly #files = new Map<string, ImageFile>();
 
   constructor(
-    components: { now: () => number },
+    components: { now: () => number; peers: () => Iterable<Peer> },
     init: { info: ImageInfo; onDone: (layers: Map<string, Buffer>) => void },
   ) {
     this.#now = components.now;
+    this.#peers = components.peers;
     this.#pieceSizeBytes = init.info.pieceSizeBytes;
     this.#onDone = init.onDone;
     for (const file of init.info.files) {
@@ -95,7 +97,7 @@ export class LayerFetch {
   }
 
   /** Gives up peers that stall, and asks again. Called about once a second. */
-  tick(peers: Iterable<Peer>): void {
+  tick(): void {
     const now = this.#now();
     for (const [peer, asked] of [...this.#asked]) {
       if (asked.size === 0 || now - (this.#lastAnswerMs.get(peer) ?? now) <= answerTimeoutMs) {
@@ -106,7 +108,7 @@ export class LayerFetch {
     if (now < this.#askAgainAtMs) return;
     this.#askAgainAtMs = now + askAgainMs;
     this.#rejected.clear();
-    for (const peer of peers) this.ask(peer);
+    for (const peer of this.#peers()) this.ask(peer);
   }
 
   onReject(peer: Peer, range: HashRange): void {
@@ -116,6 +118,7 @@ export class LayerFetch {
     this.#wanted.set(key, wanted);
     const rejected = this.#rejected.get(peer) ?? new Set();
     this.#rejected.set(peer, rejected.add(key));
+    for (const other of this.#peers()) this.ask(other);
   }
 
   /** @throws PeerError PEER_BAD_METADATA when the hashes are not proven */

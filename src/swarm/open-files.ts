@@ -7,12 +7,12 @@ interface Entry {
 
 /** Keeps a bounded number of files open, the latest used ones. */
 export class OpenFiles {
-  readonly #flags: string;
+  readonly #flags: number;
   readonly #limit: number;
   readonly #entries = new Map<string, Entry>();
 
-  /** @param init.flags as for open(2): `r` or `r+` */
-  constructor(init: { flags: string; limit: number }) {
+  /** @param init.flags as for open(2) */
+  constructor(init: { flags: number; limit: number }) {
     this.#flags = init.flags;
     this.#limit = init.limit;
   }

@@ -67,6 +67,7 @@ export class Peer {
   readonly #downloadLimit: TokenBucket;
   #early: EarlyPieces = { all: false, bits: undefined, singles: [] };
   #resumeTimer: NodeJS.Timeout | undefined;
+  #gathering = false;
   #closed = false;
 
   constructor(components: PeerComponents, init: PeerInit) {
@@ -161,17 +162,19 @@ export class Peer {
   send(message: Message): void {
     if (this.#closed) return;
     this.lastSentMs = this.#now();
+    this.#gather();
     this.#socket.write(encodeMessage(message));
   }
 
-  /** Sends what `work` sends in as few packets as possible. */
-  batch(work: () => void): void {
+  /** What is sent in one go of the event loop leaves in one system call. */
+  #gather(): void {
+    if (this.#gathering) return;
+    this.#gathering = true;
     this.#socket.cork();
-    try {
-      work();
-    } finally {
+    process.nextTick(() => {
+      this.#gathering = false;
       this.#socket.uncork();
-    }
+    });
   }
 
   /** Queues an answer. @throws PeerError when they flood us with requests */

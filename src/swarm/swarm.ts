@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { isStarlingError, PeerError, type StarlingError } from '../errors.ts';
 import {
   infoHashOf,
-  type Durability,
+  type TreeDurability,
   type ImageInfo,
   type ImageStore,
   type Metainfo,
@@ -30,7 +30,7 @@ import { requestQueueLimit } from './upload-queue.ts';
 
 export interface SwarmComponents {
   readonly store: ImageStore;
-  readonly durability: Durability;
+  readonly durability: TreeDurability;
   readonly random: () => number;
   readonly now: () => number;
   /** Files that this host has already, by merkle root. */
@@ -48,6 +48,7 @@ export interface SwarmInit {
 
 const clientName = 'Starling 0.1';
 const keepAliveMs = 60_000;
+const tellHaveMs = 10;
 const silenceMs = 150_000;
 const retryStorageMs = 5_000;
 
@@ -83,6 +84,8 @@ export class Swarm implements PeerListener, AsyncDisposable {
   #content: Content | undefined;
   #have: Bitfield | undefined;
   #reusedBytes = 0;
+  #untold: number[] = [];
+  #tellTimer: NodeJS.Timeout | undefined;
   #retryAtMs = Infinity;
   #sentBytesOfGone = 0;
 
@@ -206,13 +209,16 @@ export class Swarm implements PeerListener, AsyncDisposable {
     this.#metadata = undefined;
     this.#info = info;
     this.#set('layers');
-    const layers = new LayerFetch(this.#components, {
-      info,
-      onDone: (pieceLayers) => {
-        this.#layers = undefined;
-        this.#run(() => this.#openIncoming({ info, pieceLayers }));
+    const layers = new LayerFetch(
+      { now: this.#components.now, peers: () => this.#peers },
+      {
+        info,
+        onDone: (pieceLayers) => {
+          this.#layers = undefined;
+          this.#run(() => this.#openIncoming({ info, pieceLayers }));
+        },
       },
-    });
+    );
     this.#layers = layers;
     layers.start();
     for (const peer of this.#peers) {
@@ -243,9 +249,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
     for (const peer of this.#peers) {
       this.#guard(peer, () => {
         peer.resolvePieces(metainfo.info.pieceCount);
-        peer.batch(() => {
-          for (const piece of knownBefore) peer.send({ type: 'have', piece });
-        });
+        for (const piece of knownBefore) peer.send({ type: 'have', piece });
         this.#download?.addPeer(peer);
       });
     }
@@ -277,10 +281,18 @@ export class Swarm implements PeerListener, AsyncDisposable {
     );
   }
 
+  /** Tells all peers of a new piece; soon, so that pieces that follow each other go together. */
   #tellHave(piece: number): void {
-    for (const peer of this.#peers) {
-      if (peer.pieces?.has(piece) !== true) peer.send({ type: 'have', piece });
-    }
+    this.#untold.push(piece);
+    this.#tellTimer ??= setTimeout(() => {
+      this.#tellTimer = undefined;
+      for (const peer of this.#peers) {
+        for (const told of this.#untold) {
+          if (peer.pieces?.has(told) !== true) peer.send({ type: 'have', piece: told });
+        }
+      }
+      this.#untold = [];
+    }, tellHaveMs);
   }
 
   async #finish(): Promise<void> {
@@ -305,9 +317,10 @@ export class Swarm implements PeerListener, AsyncDisposable {
   }
 
   /** After a failed sync some files may have been forgotten: then they are fetched first. */
-  #finishAgain(incoming: IncomingImage): Promise<void> {
-    if (incoming.have.isFull) return this.#finish();
-    return this.#openIncoming(incoming.metainfo);
+  async #finishAgain(incoming: IncomingImage): Promise<void> {
+    if (incoming.have.isFull) return await this.#finish();
+    await incoming[Symbol.asyncDispose]();
+    await this.#openIncoming(incoming.metainfo);
   }
 
   #pauseUntilStorage(error: Error, again: () => Promise<void>): void {
@@ -336,12 +349,10 @@ export class Swarm implements PeerListener, AsyncDisposable {
       peer.handshake?.v2 === true || hash?.equals(this.infoHash.subarray(0, 20)) === true;
     this.#peers.add(peer);
     this.#guard(peer, () => {
-      peer.batch(() => {
-        if (peer.handshake?.extensionProtocol === true) this.#sendExtensionHandshake(peer);
-        this.#sendPieces(peer);
-        // Inside a fleet there is no choking: hosts have one owner.
-        peer.send({ type: 'unchoke' });
-      });
+      if (peer.handshake?.extensionProtocol === true) this.#sendExtensionHandshake(peer);
+      this.#sendPieces(peer);
+      // Inside a fleet there is no choking: hosts have one owner.
+      peer.send({ type: 'unchoke' });
       if (this.#content !== undefined) {
         peer.resolvePieces(this.#content.metainfo.info.pieceCount);
         this.#download?.addPeer(peer);
@@ -508,7 +519,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
     }
     this.#metadata?.tick();
     for (const peer of this.#peers) this.#guard(peer, () => this.#metadata?.ask(peer));
-    this.#layers?.tick(this.#peers);
+    this.#layers?.tick();
     if (this.#state === 'fetching' || this.#download?.paused === true) this.#download?.tick();
     const retry = this.#retry;
     if (retry !== undefined && now >= this.#retryAtMs) {
@@ -520,6 +531,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
+    clearTimeout(this.#tellTimer);
     this.#set('closed');
     this.#fail(new PeerError('PEER_CLOSED', `the swarm of ${this.imageId} was closed`));
     for (const peer of this.#peers) peer.close();
