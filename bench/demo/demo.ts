@@ -136,9 +136,11 @@ async function startFleet(
 async function deliver(fleet: Fleet, image: Baked): Promise<TransferResult> {
   await fleet.release(image);
   const releasedMs = performance.now();
-  {
-    using _view = new LiveView(fleet.hosts, image.id);
+  const view = new LiveView(fleet.hosts, image.id);
+  try {
     await Promise.all(fleet.hosts.map((host) => host.untilActive(image.version)));
+  } finally {
+    view.stop();
   }
   const hosts = fleet.hosts.map((host) => ({
     name: host.name,

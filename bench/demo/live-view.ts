@@ -6,7 +6,7 @@ const redrawMs = 200;
 const lineMs = 1_000;
 
 /** Shows a swarm while it works: a bar for each host on a terminal, a line a second elsewhere. */
-export class LiveView implements Disposable {
+export class LiveView {
   readonly #hosts: readonly Host[];
   readonly #imageId: string;
   readonly #timer: NodeJS.Timeout;
@@ -67,7 +67,7 @@ export class LiveView implements Disposable {
     });
   }
 
-  [Symbol.dispose](): void {
+  stop(): void {
     clearInterval(this.#timer);
     this.#show();
     this.#bars?.all.stop();
