@@ -12,6 +12,7 @@
  * - `otherMetadataSize`: it offers one that is a byte longer than the right one.
  * - `endlessMetadata`: it offers 64 MiB of info dictionary and sends parts, asked for or not.
  * - `rejectsMetadata`: it offers the info dictionary and rejects each request for it.
+ * - `silentMetadata`: it offers the info dictionary and never answers a request for it.
  * - `oversizeMessage`: it announces a message of 2^31 bytes.
  * - `garbage`: what it sends after the handshake are no messages.
  * - `unsolicitedBlocks`: it sends blocks that nobody asked for.
@@ -23,6 +24,7 @@
  * - `rejectsEverything`: it says that it has all, and rejects each request.
  * - `requestsOutOfRange`: it asks for blocks that no piece has.
  * - `closesMidway`: it closes the connection after some blocks.
+ * - `withholdsBlocks`: it takes requests for blocks and never answers them.
  * - `choked`: it says that it has all, and never unchokes.
  * - `inventsPieces`: it says that it has pieces that the image has not.
  */
@@ -37,6 +39,7 @@ export const lies = [
   'otherMetadataSize',
   'endlessMetadata',
   'rejectsMetadata',
+  'silentMetadata',
   'oversizeMessage',
   'garbage',
   'unsolicitedBlocks',
@@ -48,6 +51,7 @@ export const lies = [
   'rejectsEverything',
   'requestsOutOfRange',
   'closesMidway',
+  'withholdsBlocks',
   'choked',
   'inventsPieces',
 ] as const;

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { encodeBencode } from '../../src/image/index.ts';
+import { encodeBencode, type StoredImage } from '../../src/image/index.ts';
 import { Bitfield } from '../../src/policy/index.ts';
 import {
   encodeMetadataMessage,
@@ -16,17 +16,49 @@ import {
   type HashRange,
   type Message,
 } from '../../src/swarm/message.ts';
+import type { PieceReader } from '../../src/swarm/image-reader.ts';
+import type { PieceMap } from '../../src/swarm/piece-map.ts';
 import { MessageReader } from '../../src/swarm/message-reader.ts';
-import type { LyingPeer } from './lying-peer.ts';
+import type { Lie } from './lies.ts';
 
 /** The number under which this peer takes `ut_metadata`: another than the engine's own. */
 const metadataId = 7;
 /** `slowLoris`: the pause between two bytes. */
 const dripMs = 20;
 
+/** What the connections of a lying peer share: who it is, what it serves, and what it counts. */
+export interface LyingHost {
+  readonly image: StoredImage;
+  readonly lie: Lie;
+  readonly init: {
+    readonly fast?: boolean;
+    readonly pieces?: readonly number[];
+    readonly encodedInfo?: Buffer;
+    readonly blocksUntilClose?: number;
+  };
+  readonly pieces: PieceMap;
+  readonly reader: PieceReader;
+  readonly endpoint: { readonly port: number };
+  readonly asked: {
+    blocks: number;
+    metadata: number;
+    hashes: number;
+    bytes: number;
+    readonly pieces: Set<number>;
+  };
+  readonly received: {
+    blockBytes: number;
+    rejects: number;
+    unchokes: number;
+    readonly have: Set<number>;
+  };
+  nextPeerId(): Buffer;
+  changed(): void;
+}
+
 /** One connection of a `LyingPeer`. */
 export class LyingConnection {
-  readonly #peer: LyingPeer;
+  readonly #peer: LyingHost;
   readonly #socket: Socket;
   readonly #outgoing: boolean;
   readonly #lied = new Set<number>();
@@ -36,7 +68,7 @@ export class LyingConnection {
   #drip: Buffer[] = [];
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(peer: LyingPeer, socket: Socket, outgoing: boolean) {
+  constructor(peer: LyingHost, socket: Socket, outgoing: boolean) {
     this.#peer = peer;
     this.#socket = socket;
     this.#outgoing = outgoing;
@@ -122,7 +154,10 @@ export class LyingConnection {
   #sendPieces(): void {
     const { lie, init, pieces } = this.#peer;
     const { pieceCount } = pieces.info;
-    if (lie === 'inventsPieces') this.#send({ type: 'have', piece: pieceCount + 1_000 });
+    if (lie === 'inventsPieces') {
+      this.#send({ type: 'bitfield', bits: Buffer.alloc(Math.ceil(pieceCount / 8) + 1, 0xff) });
+      return;
+    }
     if (init.pieces === undefined && init.fast !== false) {
       this.#send({ type: 'haveAll' });
       return;
@@ -159,11 +194,9 @@ export class LyingConnection {
   }
 
   #onMessage(message: Message): void {
-    const { lie, asked, received } = this.#peer;
+    const { lie, asked } = this.#peer;
     if (lie === 'silent' || lie === 'noHandshake') return;
-    if (message.type === 'have') received.have.add(message.piece);
-    if (message.type === 'rejectRequest') received.rejects += 1;
-    if (message.type === 'piece') received.blockBytes += message.data.length;
+    this.#learn(message);
     if (message.type === 'request') {
       asked.blocks += 1;
       asked.bytes += message.range.lengthBytes;
@@ -182,6 +215,23 @@ export class LyingConnection {
     this.#peer.changed();
   }
 
+  /** Counts what the other side claims to have, and sends. */
+  #learn(message: Message): void {
+    const { received, pieces } = this.#peer;
+    const { pieceCount } = pieces.info;
+    if (message.type === 'have') received.have.add(message.piece);
+    else if (message.type === 'haveAll') this.#learnAll(Bitfield.full(pieceCount));
+    else if (message.type === 'bitfield') {
+      this.#learnAll(Bitfield.parse(pieceCount, message.bits) ?? new Bitfield(0));
+    } else if (message.type === 'unchoke') received.unchokes += 1;
+    else if (message.type === 'rejectRequest') received.rejects += 1;
+    else if (message.type === 'piece') received.blockBytes += message.data.length;
+  }
+
+  #learnAll(pieces: Bitfield): void {
+    for (const piece of pieces) this.#peer.received.have.add(piece);
+  }
+
   #onExtended(id: number, payload: Uint8Array): void {
     if (id === extensionHandshakeId) {
       this.#theirMetadataId = parseExtensionHandshake(payload).metadataId ?? 0;
@@ -194,6 +244,7 @@ export class LyingConnection {
     const { init, image, lie } = this.#peer;
     const encoded = init.encodedInfo ?? image.metainfo.info.encoded;
     const start = message.piece * metadataPieceBytes;
+    if (lie === 'silentMetadata') return;
     if (lie === 'rejectsMetadata') {
       this.#sendMetadata(encodeMetadataMessage({ type: 'reject', piece: message.piece }));
       return;
@@ -226,6 +277,7 @@ export class LyingConnection {
     const { piece, beginBytes, lengthBytes } = range;
     const first = !this.#lied.has(piece);
     this.#lied.add(piece);
+    if (lie === 'withholdsBlocks') return;
     if (lie === 'rejectsEverything' || (lie === 'wrongBlocksThenRejects' && !first)) {
       this.#send({ type: 'rejectRequest', range });
       return;

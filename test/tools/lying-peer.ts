@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest';
 import { infoHashOf, type StoredImage } from '../../src/image/index.ts';
 import { ImageReader } from '../../src/swarm/image-reader.ts';
 import { PieceMap } from '../../src/swarm/piece-map.ts';
-import { LyingConnection } from './lying-connection.ts';
+import { LyingConnection, type LyingHost } from './lying-connection.ts';
 import type { Lie } from './lies.ts';
 
 export interface LyingPeerInit {
@@ -36,7 +36,7 @@ let created = 0;
  *
  * It ends with the test that opened it.
  */
-export class LyingPeer implements AsyncDisposable {
+export class LyingPeer implements LyingHost, AsyncDisposable {
   readonly image: StoredImage;
   readonly lie: Lie;
   readonly init: LyingPeerInit;
@@ -45,7 +45,7 @@ export class LyingPeer implements AsyncDisposable {
   /** What it was asked for, over all its connections. */
   readonly asked = { blocks: 0, metadata: 0, hashes: 0, pieces: new Set<number>(), bytes: 0 };
   /** What it received: the payload of blocks, and the numbers of pieces that others claim. */
-  readonly received = { blockBytes: 0, rejects: 0, have: new Set<number>() };
+  readonly received = { blockBytes: 0, rejects: 0, unchokes: 0, have: new Set<number>() };
   /** How many connections it had. */
   connections = 0;
   readonly #server: Server;

@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import { DialBook } from '../../../src/swarm/dial-book.ts';
+
+const endpoint = { host: '192.0.2.1', port: 6_881 };
+const nobody = () => false;
+
+function book() {
+  const clock = { ms: 0 };
+  return { clock, book: new DialBook({ now: () => clock.ms }) };
+}
+
+test('an endpoint is dialed once, however often it is named', () => {
+  const { book: dials } = book();
+  dials.add([endpoint, { ...endpoint }, { host: '192.0.2.2', port: 0 }]);
+  expect(dials.next(nobody)).toEqual(endpoint);
+  dials.add([endpoint]);
+  expect(dials.next(nobody)).toBeUndefined();
+  expect(dials.dialing).toBe(1);
+  dials.succeeded(endpoint);
+  expect(dials.dialing).toBe(0);
+  expect(dials.next(nobody)).toBeUndefined();
+});
+
+test('a peer that is connected already is not dialed', () => {
+  const { book: dials } = book();
+  dials.add([endpoint]);
+  expect(dials.next(({ host }) => host === endpoint.host)).toBeUndefined();
+  expect(dials.next(nobody)).toEqual(endpoint);
+});
+
+test('after a failure it waits, longer each time, and at last forgets', () => {
+  const { book: dials, clock } = book();
+  dials.add([endpoint]);
+  const pauses: number[] = [];
+  const isDueWithin = (seconds: number) => {
+    for (let second = 1; second <= seconds; second++) {
+      clock.ms += 1_000;
+      if (dials.next(nobody) === undefined) continue;
+      pauses.push(second);
+      return true;
+    }
+    return false;
+  };
+  expect(dials.next(nobody)).toEqual(endpoint);
+  do dials.ended(endpoint);
+  while (isDueWithin(100));
+  expect(pauses.every((pause, index) => pause >= (pauses[index - 1] ?? 0))).toBe(true);
+  expect(Math.max(...pauses)).toBe(60);
+  dials.add([endpoint]);
+  expect(dials.next(nobody)).toEqual(endpoint);
+});
+
+test('a connection that worked makes the next pause short again', () => {
+  const { book: dials, clock } = book();
+  dials.add([endpoint]);
+  for (let round = 0; round < 20; round++) {
+    expect(dials.next(nobody)).toEqual(endpoint);
+    dials.succeeded(endpoint);
+    dials.ended(endpoint);
+    expect(dials.next(nobody)).toBeUndefined();
+    clock.ms += 2_000;
+  }
+});
+
+test('an endpoint that was forgone is never dialed again', () => {
+  const { book: dials, clock } = book();
+  dials.add([endpoint]);
+  dials.next(nobody);
+  dials.forgo(endpoint);
+  dials.ended(endpoint);
+  clock.ms += 1e9;
+  dials.add([endpoint]);
+  expect(dials.next(nobody)).toBeUndefined();
+});
+
+test('no more than a bounded number of endpoints is kept', () => {
+  const { book: dials } = book();
+  dials.add(Array.from({ length: 5_000 }, (_, index) => ({ host: '192.0.2.1', port: index + 1 })));
+  let count = 0;
+  while (dials.next(nobody) !== undefined) count += 1;
+  expect(count).toBe(2_000);
+});
