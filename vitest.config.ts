@@ -6,7 +6,7 @@ const processes = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 6
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000 } },
       { test: { name: 'system', include: ['test/system/**/*.test.ts'], ...processes } },
       { test: { name: 'interop', include: ['test/interop/**/*.test.ts'], ...processes } },
       { test: { name: 'fault', include: ['test/fault/**/*.test.ts'], ...processes } },

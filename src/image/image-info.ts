@@ -127,6 +127,8 @@ class TreeReader {
   pieceCount = 0;
   sizeBytes = 0;
   readonly #pieceSizeBytes: number;
+  /** The size that belongs to each root: one content can't have two. */
+  readonly #sizes = new Map<string, number>();
 
   constructor(pieceSizeBytes: number) {
     this.#pieceSizeBytes = pieceSizeBytes;
@@ -177,6 +179,11 @@ class TreeReader {
     if (sizeBytes > 0 && !(root instanceof Uint8Array && root.length === hashBytes)) {
       throw refuse(`"${path}" has no pieces root of 32 bytes`);
     }
+    const rootHex = root instanceof Uint8Array ? Buffer.from(root).toString('hex') : '';
+    if (sizeBytes > 0 && (this.#sizes.get(rootHex) ?? sizeBytes) !== sizeBytes) {
+      throw refuse(`"${path}" has the root of a file of another size`);
+    }
+    this.#sizes.set(rootHex, sizeBytes);
     const pieceCount = Math.ceil(sizeBytes / this.#pieceSizeBytes);
     this.files.push({
       path,

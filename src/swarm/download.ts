@@ -10,7 +10,7 @@ import { SuspectBlocks } from './suspect-blocks.ts';
 
 export interface DownloadEvents {
   /** A piece is verified and written. */
-  onPiece(piece: number): void;
+  onPiece(piece: number, data: Buffer): void;
   /** These peers lied and must not be connected again. */
   onLiars(peerIds: ReadonlySet<string>, error: PeerError): void;
   /** Writing fails: nothing is asked for until it works again. */
@@ -210,7 +210,11 @@ export class Download {
   #begin(peer: Peer): PendingRequest | undefined {
     const { info } = this.#incoming.metainfo;
     const full = this.#memoryBytes + info.pieceSizeBytes > memoryBytes;
-    if (peer.pieces === undefined || (full && this.#memoryBytes > 0)) return undefined;
+    if (peer.pieces === undefined) return undefined;
+    if (full && this.#memoryBytes > 0) {
+      this.#abandonUnavailable();
+      return undefined;
+    }
     const piece = this.#picker.pick(peer.pieces);
     if (piece === undefined) return undefined;
     const sizeBytes = this.#incoming.pieces.sizeBytes(piece);
@@ -219,6 +223,15 @@ export class Download {
     this.#assemblies.set(piece, assembly);
     this.#memoryBytes += sizeBytes;
     return { assembly, block: 0, cancelled: false };
+  }
+
+  /** Frees the memory of a piece that nobody who is connected can complete. */
+  #abandonUnavailable(): void {
+    for (const assembly of this.#assemblies.values()) {
+      if (assembly.owner !== undefined || this.#picker.availability(assembly.piece) > 0) continue;
+      this.#abandon(assembly);
+      return;
+    }
   }
 
   /**
@@ -248,9 +261,9 @@ export class Download {
     const request = this.#windows.get(peer)?.find(range);
     if (request === undefined) return;
     request.cancelled = true;
-    peer.send({ type: 'cancel', range });
-    // Without the fast extension a cancelled request may never be answered.
-    if (peer.handshake?.fastExtension !== true) this.#windows.get(peer)?.settle(range, this.#now());
+    // Without the fast extension a cancelled request may or may not be answered; so the block is
+    // let come, and not used.
+    if (peer.handshake?.fastExtension === true) peer.send({ type: 'cancel', range });
   }
 
   #verify(assembly: Assembly): void {
@@ -291,7 +304,7 @@ export class Download {
     }
     this.#memoryBytes -= data.length;
     this.#unwritten.delete(piece);
-    this.#events.onPiece(piece);
+    this.#events.onPiece(piece, data);
     // A piece counts as here before the bitmap says so: the last write is the end.
     if (this.#incoming.have.isFull && this.#writes.size === 0) {
       for (const peer of this.#windows.keys()) this.#setInterest(peer, false);

@@ -8,6 +8,7 @@ import { DialBook } from './dial-book.ts';
 import { FileIndex } from './file-index.ts';
 import type { Handshake } from './handshake.ts';
 import { Peer } from './peer.ts';
+import { PieceCache } from './piece-cache.ts';
 import { Swarm } from './swarm.ts';
 import type { SwarmStatus } from './swarm-status.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -53,6 +54,8 @@ const handshakeTimeoutMs = 10_000;
 const dialTimeoutMs = 5_000;
 const tickMs = 1_000;
 const wantedPeers = 50;
+/** Pieces kept in memory for peers that ask for what others asked for. */
+const cacheBytes = 32 << 20;
 
 /**
  * The data plane of one host: its listener, its connections, its limits and its swarms. Connections
@@ -68,6 +71,7 @@ export class Exchange implements AsyncDisposable {
   readonly #memberships = new Map<string, Membership>();
   readonly #connections = new Set<Peer>();
   readonly #files: FileIndex;
+  readonly #cache = new PieceCache({ limitBytes: cacheBytes });
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -180,7 +184,7 @@ export class Exchange implements AsyncDisposable {
     const findFiles = (root: string) => this.#files.find(root);
     const listenPort = () => this.port;
     const swarm = new Swarm(
-      { store, durability, random, now, findFiles, listenPort },
+      { store, durability, random, now, findFiles, listenPort, cache: this.#cache },
       { imageId, ...init },
     );
     const dials = new DialBook({ now });

@@ -336,8 +336,8 @@ export class IncomingImage implements AsyncDisposable {
   }
 
   /**
-   * A file that can't be synced is not what was written, whatever reading it says (Linux reports
-   * the failure once and drops the pages): it is forgotten and will be fetched again.
+   * What can't be synced is not what was written, whatever reading it says, and Linux reports such a
+   * failure once and drops the pages. So all that was written is forgotten, and fetched again.
    */
   #forgetting(): TreeDurability {
     const { durability } = this.#components;
@@ -347,21 +347,15 @@ export class IncomingImage implements AsyncDisposable {
         try {
           await durability.syncTree(root, paths);
         } catch (error) {
-          for (const file of this.metainfo.info.files) await this.#forgetUnlessSynced(file);
+          for (const file of this.metainfo.info.files) {
+            if (this.#linked.has(file.path)) continue;
+            for (const piece of piecesOf(file)) this.have.remove(piece);
+            await unlink(join(this.tree, file.path)).catch(() => undefined);
+          }
           throw error;
         }
       },
     };
-  }
-
-  async #forgetUnlessSynced(file: ImageFile): Promise<void> {
-    const path = join(this.tree, file.path);
-    try {
-      await this.#components.durability.syncFile(path);
-    } catch {
-      for (const piece of piecesOf(file)) this.have.remove(piece);
-      await unlink(path).catch(() => undefined);
-    }
   }
 
   /** Closes the files; what is on disk stays, to go on from. */

@@ -14,6 +14,8 @@ interface WantedRange {
 const window = 8;
 /** A peer that answers none of its requests for so long is given up. */
 const answerTimeoutMs = 10_000;
+/** After so long, what a peer was asked for is asked of others too. */
+const slowMs = 2_000;
 /** After so long, who rejected a request is asked again: it may have got the hashes meanwhile. */
 const askAgainMs = 3_000;
 
@@ -27,6 +29,8 @@ export class LayerFetch {
   readonly #now: () => number;
   readonly #peers: () => Iterable<Peer>;
   readonly #layers = new Map<string, Buffer>();
+  /** What has not come yet, and which of it nobody is asked for. */
+  readonly #missing = new Set<string>();
   readonly #wanted = new Map<string, WantedRange>();
   readonly #asked = new Map<Peer, Map<string, WantedRange>>();
   readonly #lastAnswerMs = new Map<Peer, number>();
@@ -50,6 +54,7 @@ export class LayerFetch {
       this.#files.set(root, file);
       for (const range of pieceLayerRanges(file, init.info.pieceSizeBytes)) {
         this.#wanted.set(keyOf(range), { file, range, key: keyOf(range) });
+        this.#missing.add(keyOf(range));
       }
     }
   }
@@ -60,8 +65,7 @@ export class LayerFetch {
   }
 
   #finishIfDone(): void {
-    if (this.#wanted.size > 0) return;
-    for (const asked of this.#asked.values()) if (asked.size > 0) return;
+    if (this.#missing.size > 0) return;
     for (const [root, layer] of this.#layers) {
       const file = this.#files.get(root);
       if (file === undefined || !isPieceLayerOf(file, this.#pieceSizeBytes, layer)) {
@@ -78,7 +82,7 @@ export class LayerFetch {
     const rejected = this.#rejected.get(peer);
     for (const wanted of this.#wanted.values()) {
       if (asked.size >= window) return;
-      if (rejected?.has(wanted.key) === true) continue;
+      if (rejected?.has(wanted.key) === true || asked.has(wanted.key)) continue;
       this.#wanted.delete(wanted.key);
       if (asked.size === 0) this.#lastAnswerMs.set(peer, this.#now());
       asked.set(wanted.key, wanted);
@@ -89,7 +93,7 @@ export class LayerFetch {
   /** What the peer was asked for is wanted from others. */
   forget(peer: Peer): void {
     for (const wanted of this.#asked.get(peer)?.values() ?? []) {
-      this.#wanted.set(wanted.key, wanted);
+      if (this.#missing.has(wanted.key)) this.#wanted.set(wanted.key, wanted);
     }
     this.#asked.delete(peer);
     this.#rejected.delete(peer);
@@ -100,9 +104,12 @@ export class LayerFetch {
   tick(): void {
     const now = this.#now();
     for (const [peer, asked] of [...this.#asked]) {
-      if (asked.size === 0 || now - (this.#lastAnswerMs.get(peer) ?? now) <= answerTimeoutMs) {
-        continue;
-      }
+      const silentMs = now - (this.#lastAnswerMs.get(peer) ?? now);
+      if (asked.size === 0 || silentMs <= slowMs) continue;
+      // Others are asked as well; whoever answers first is used.
+      for (const wanted of asked.values()) this.#wanted.set(wanted.key, wanted);
+      for (const other of this.#peers()) if (other !== peer) this.ask(other);
+      if (silentMs <= answerTimeoutMs) continue;
       peer.close(new PeerError('PEER_TIMEOUT', `${peer.address} answers no hash requests`));
     }
     if (now < this.#askAgainAtMs) return;
@@ -114,7 +121,7 @@ export class LayerFetch {
   onReject(peer: Peer, range: HashRange): void {
     const key = keyOf(range);
     const wanted = this.#take(peer, key);
-    if (wanted === undefined) return;
+    if (wanted === undefined || !this.#missing.has(key)) return;
     this.#wanted.set(key, wanted);
     const rejected = this.#rejected.get(peer) ?? new Set();
     this.#rejected.set(peer, rejected.add(key));
@@ -124,7 +131,7 @@ export class LayerFetch {
   /** @throws PeerError PEER_BAD_METADATA when the hashes are not proven */
   onHashes(peer: Peer, range: HashRange, hashes: Uint8Array): void {
     const wanted = this.#take(peer, keyOf(range));
-    if (wanted === undefined) return;
+    if (wanted === undefined || !this.#missing.has(wanted.key)) return;
     const { file } = wanted;
     const proven = provenHashes(file, wanted.range, hashes);
     if (proven === undefined) {
@@ -136,6 +143,8 @@ export class LayerFetch {
     const layer = this.#layers.get(file.root?.toString('hex') ?? '');
     // The answer is filled up to a power of two; the layer is not.
     const count = Math.min(wanted.range.length, file.pieceCount - wanted.range.index);
+    this.#missing.delete(wanted.key);
+    this.#wanted.delete(wanted.key);
     layer?.set(proven.subarray(0, count * hashBytes), wanted.range.index * hashBytes);
     this.ask(peer);
     this.#finishIfDone();

@@ -24,6 +24,7 @@ import { LayerFetch } from './layer-fetch.ts';
 import type { Message } from './message.ts';
 import { MetadataFetch } from './metadata-fetch.ts';
 import type { Peer, PeerListener } from './peer.ts';
+import type { PieceCache } from './piece-cache.ts';
 import { PieceMap } from './piece-map.ts';
 import type { SwarmState, SwarmStatus } from './swarm-status.ts';
 import { requestQueueLimit } from './upload-queue.ts';
@@ -33,6 +34,7 @@ export interface SwarmComponents {
   readonly durability: TreeDurability;
   readonly random: () => number;
   readonly now: () => number;
+  readonly cache: PieceCache;
   /** Files that this host has already, by merkle root. */
   readonly findFiles: (rootHex: string) => readonly ReusableFile[];
   readonly listenPort: () => number | undefined;
@@ -242,7 +244,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
       return;
     }
     this.#have = incoming.have;
-    this.#content = contentOf(metainfo, incoming.tree);
+    this.#content = contentOf(metainfo, incoming.tree, components.cache);
     this.#set('fetching');
     const knownBefore = [...incoming.have];
     this.#download = this.#makeDownload(incoming);
@@ -261,7 +263,8 @@ export class Swarm implements PeerListener, AsyncDisposable {
     return new Download(
       { incoming, random: this.#components.random, now: this.#components.now },
       {
-        onPiece: (piece) => {
+        onPiece: (piece, data) => {
+          this.#components.cache.put(this.imageId, piece, data);
           this.#tellHave(piece);
           this.onChange?.();
         },
@@ -283,6 +286,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
 
   /** Tells all peers of a new piece; soon, so that pieces that follow each other go together. */
   #tellHave(piece: number): void {
+    if (this.#closing.signal.aborted) return;
     this.#untold.push(piece);
     this.#tellTimer ??= setTimeout(() => {
       this.#tellTimer = undefined;
@@ -335,7 +339,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
     const { info } = stored.metainfo;
     this.#info = info;
     this.#have = Bitfield.full(info.pieceCount);
-    this.#content = contentOf(stored.metainfo, stored.tree);
+    this.#content = contentOf(stored.metainfo, stored.tree, this.#components.cache);
     this.#state = 'seeding';
     this.#complete(stored);
   }
@@ -549,10 +553,10 @@ interface Content {
   readonly reader: ImageReader;
 }
 
-const contentOf = (metainfo: Metainfo, tree: string): Content => ({
+const contentOf = (metainfo: Metainfo, tree: string, cache: PieceCache): Content => ({
   metainfo,
   pieces: new PieceMap(metainfo.info),
-  reader: new ImageReader({ info: metainfo.info, tree }),
+  reader: new ImageReader({ cache }, { info: metainfo.info, tree }),
 });
 
 /** A disk that is full or fails may come back; a damaged image will not. */

@@ -50,7 +50,7 @@ test('a dictionary that is right is read', () => {
 });
 
 test('every file begins a new piece, and an empty one has none', () => {
-  const large = file({ length: 262_145 });
+  const large = file({ length: 262_145, 'pieces root': Buffer.alloc(32, 'c') });
   const empty: BencodeInput = { '': { length: 0 } };
   const read = parseInfo(withTree(['a', file()], ['b', empty], ['c', large], ['d', file()]));
   expect(read.files.map(({ firstPiece, pieceCount }) => [firstPiece, pieceCount])).toEqual([
@@ -70,6 +70,7 @@ describe('a hostile info dictionary is refused:', () => {
     ['nothing', Buffer.alloc(0)],
     ['a v1 torrent', info({ 'meta version': undefined, pieces: Buffer.alloc(20) })],
     ['a version of the future', info({ 'meta version': 3 })],
+    ['one root with two sizes', withTree(['a', file()], ['b', file({ length: 6 })])],
     ['no name', info({ name: undefined })],
     ['an empty name', info({ name: '' })],
     ['the name ..', info({ name: '..' })],
