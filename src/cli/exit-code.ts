@@ -28,7 +28,8 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof ConfigError) return exitCode.usage;
   // That an image is not here, or changed under the baker, is nobody's bad input.
   if (error instanceof ImageError) {
-    return error.code === 'IMAGE_CHANGED' ? exitCode.failed : exitCode.usage;
+    const failed = error.code === 'IMAGE_CHANGED' || error.code === 'IMAGE_UNKNOWN';
+    return failed ? exitCode.failed : exitCode.usage;
   }
   if (error instanceof DeadlineError) return exitCode.deadline;
   return exitCode.failed;

@@ -42,11 +42,15 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
   try {
     await program.parseAsync([...argv]);
   } catch (error) {
+    const json = argv.includes('--json') || 'STARLING_JSON' in process.env;
+    const output = new Output({}, { json });
     if (error instanceof CommanderError) {
       process.exitCode = error.exitCode === 0 ? exitCode.done : exitCode.usage;
+      // What people need to know was printed by commander.
+      if (json && error.exitCode !== 0) output.result({ error: describeUsage(error) }, '');
       return;
     }
-    new Output({}, { json: argv.includes('--json') }).error(error);
+    output.error(error);
     process.exitCode = exitCodeOf(error);
   }
 }
@@ -87,6 +91,11 @@ export async function runCommand(
     clearTimeout(timer);
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
   }
+}
+
+function describeUsage({ code, message }: CommanderError): { code: string; message: string } {
+  const asked = code === 'commander.help' ? 'a command is missing' : message;
+  return { code: 'CONFIG_INVALID', message: `${asked.replace(/^error: /, '')}; --help tells more` };
 }
 
 /** Waits until the signal is aborted. */

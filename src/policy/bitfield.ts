@@ -67,11 +67,6 @@ export class Bitfield {
   toBytes(): Uint8Array {
     return this.#bytes.slice();
   }
-
-  /** The byte that holds this piece, for writing the set to disk piece by piece. */
-  byteOf(index: number): { readonly offset: number; readonly value: number } {
-    return { offset: index >> 3, value: this.#bytes[index >> 3] ?? 0 };
-  }
 }
 
 function bitCount(byte: number): number {

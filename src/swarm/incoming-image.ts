@@ -68,6 +68,7 @@ export class IncomingImage implements AsyncDisposable {
     limit: openFilesLimit,
   });
   #noted: Promise<void> = Promise.resolve();
+  #nextNote: Promise<void> | undefined;
 
   private constructor(components: IncomingComponents, metainfo: Metainfo) {
     this.#components = components;
@@ -201,20 +202,24 @@ export class IncomingImage implements AsyncDisposable {
       });
       this.have.add(piece);
       // One after the other: pieces share bytes of the bitmap.
-      const noted = this.#noted.then(() => this.#note(piece));
-      this.#noted = noted.catch(() => undefined);
-      await noted;
+      await this.#note();
     } catch (error) {
       this.have.remove(piece);
       throw storageFailure('writing', path, error);
     }
   }
 
-  async #note(piece: number): Promise<void> {
-    const { offset, value } = this.have.byteOf(piece);
-    await this.#files.use(this.#bitmapPath, async (handle) => {
-      await handle.write(Uint8Array.of(value), 0, 1, offset);
+  /** Writes the bitmap; what is added while one write is under way goes with the next. */
+  #note(): Promise<void> {
+    this.#nextNote ??= this.#noted.then(() => {
+      this.#nextNote = undefined;
+      const written = this.#files.use(this.#bitmapPath, async (handle) => {
+        await handle.write(this.have.toBytes(), 0, undefined, 0);
+      });
+      this.#noted = written.catch(() => undefined);
+      return written;
     });
+    return this.#nextNote;
   }
 
   /**
