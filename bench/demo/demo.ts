@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { formatBytes, formatDuration, parseRate } from '../../src/cli/index.ts';
@@ -198,22 +197,30 @@ const isEvent =
   (event: { event?: string }): boolean =>
     event.event === name;
 
-/** Ports that nothing listens at, found together so that they differ. */
+/** Where to look for ports: below those that the system gives to outgoing connections. */
+const portRange = { first: 20_000, count: 10_000 };
+
+/** Ports that nothing listens at. They are not held, so they must not be those of the system. */
 async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
-  });
-  for (const server of servers) {
-    server.close();
-    await once(server, 'close');
+  const ports: number[] = [];
+  let port = portRange.first + Math.floor(Math.random() * portRange.count);
+  while (ports.length < count) {
+    port = port + 1 < portRange.first + portRange.count ? port + 1 : portRange.first;
+    if (await isFree(port)) ports.push(port);
   }
   return ports;
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => {
+      resolve(false);
+    });
+    server.listen(port, '127.0.0.1', () => {
+      server.close(() => {
+        resolve(true);
+      });
+    });
+  });
 }

@@ -74,9 +74,11 @@ export class Host implements AsyncDisposable {
 
   /** Waits until the application of this version is active here. */
   async untilActive(version: string): Promise<void> {
-    await this.fetcher.until(`version ${version} active`, (event) => {
-      return event.event === 'active' && releaseOf(event)?.version === version;
+    const { event, message } = await this.fetcher.until(`version ${version} active`, (event) => {
+      const active = event.event === 'active' && releaseOf(event)?.version === version;
+      return active || event.event === 'fault';
     });
+    if (event === 'fault') throw new Error(`${this.name} could not: ${String(message)}`);
   }
 
   /** Waits until this version was tried, failed, and was left. */

@@ -5,8 +5,11 @@ import { formatDuration, runCommand } from '../../src/cli/index.ts';
 import { removeTree } from '../../src/image/index.ts';
 import { runDemo } from './demo.ts';
 
+/** Something is wrong when it takes longer than this. */
+const deadlineMs = 300_000;
+
 const startedMs = performance.now();
-await runCommand({ json: false }, async ({ output, signal }) => {
+await runCommand({ json: false, deadline: deadlineMs }, async ({ output, signal }) => {
   const directory = await mkdtemp(join(tmpdir(), 'starling-demo-'));
   try {
     const ended = new Promise<never>((_resolve, reject) => {

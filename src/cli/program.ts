@@ -9,7 +9,7 @@ export { Command, Option };
 /** What a command is given beside its own options. */
 export interface CommandContext {
   readonly output: Output;
-  /** Aborted by SIGINT and SIGTERM, and when the deadline passes. */
+  /** Aborted by SIGINT, SIGTERM and SIGHUP, and when the deadline passes. */
   readonly signal: AbortSignal;
 }
 
@@ -32,7 +32,7 @@ export const deadlineOption = (): Option =>
     .env('STARLING_DEADLINE');
 
 /**
- * Runs a program to its end and sets the exit code. The first SIGINT or SIGTERM asks the command
+ * Runs a program to its end and sets the exit code. The first SIGINT, SIGTERM or SIGHUP asks the command
  * to end, the second ends the process.
  */
 export async function runProgram(program: Command, argv: readonly string[]): Promise<void> {
@@ -55,6 +55,8 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
   }
 }
 
+const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /**
  * Does the work of a command, with signals and deadline, and turns what it throws into words and
  * an exit code. A command that is ended by a signal has not failed if `endless`.
@@ -73,7 +75,7 @@ export async function runCommand(
     if (ending.signal.aborted) process.exit(exitCode.failed);
     ending.abort(new Error(`ended by ${name}`));
   };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  for (const name of endSignals) process.on(name, onSignal);
   const timer = init.deadline === undefined ? undefined : setTimeout(onDeadline, init.deadline);
   function onDeadline(): void {
     ending.abort(
@@ -89,7 +91,7 @@ export async function runCommand(
     process.exitCode = exitCodeOf(reason ?? error);
   } finally {
     clearTimeout(timer);
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    for (const name of endSignals) process.off(name, onSignal);
   }
 }
 
