@@ -5,10 +5,18 @@ import {
   type FetcherStatus,
   type Generations,
   type Rollback,
+  type RollbackRequest,
 } from '../src/api/index.ts';
 import { describeError } from '../src/cli/index.ts';
 import { ActivationError, ConfigError } from '../src/errors.ts';
-import type { Fetcher } from './fetcher.ts';
+import type { Generation } from './generation-record.ts';
+
+/** What of a fetcher can be asked on its host. */
+export interface LocalApiSubject {
+  status(): FetcherStatus;
+  generations(): Promise<(Generation & { current: boolean })[]>;
+  rollback(request: RollbackRequest): Promise<Generation>;
+}
 
 /** The fetcher's interface for this host: HTTP on a unix socket that only its owner may use. */
 export class LocalApi implements AsyncDisposable {
@@ -22,7 +30,7 @@ export class LocalApi implements AsyncDisposable {
 
   /** The caller holds the lock of the directory: a socket that is there belongs to nobody. */
   static async open(
-    components: { fetcher: Pick<Fetcher, 'status' | 'generations' | 'rollback'> },
+    components: { fetcher: LocalApiSubject },
     init: { socketPath: string },
   ): Promise<LocalApi> {
     const { fetcher } = components;

@@ -3,6 +3,12 @@ import { addFetchCommand } from './fetch-command.ts';
 import { addGenerationsCommand, addRollbackCommand, addStatusCommand } from './local-commands.ts';
 import { addRunCommand } from './run-command.ts';
 
+const examples = `
+Examples:
+  fetcher run --tracker http://tracker:7070 --root root.json --follow hello/stable
+  fetcher status
+`;
+
 /** The fetcher program. */
 export async function main(argv: readonly string[]): Promise<void> {
   const program = createProgram(
@@ -15,5 +21,6 @@ export async function main(argv: readonly string[]): Promise<void> {
   addStatusCommand(program);
   addGenerationsCommand(program);
   addRollbackCommand(program);
+  program.addHelpText('after', examples);
   await runProgram(program, argv);
 }

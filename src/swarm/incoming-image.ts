@@ -335,6 +335,34 @@ export class IncomingImage implements AsyncDisposable {
     }
   }
 
+  /**
+   * Shows that the disk holds what is still missing, by writing as much and syncing it: a thin disk
+   * tells the truth only then.
+   * @throws StorageError
+   */
+  async assertRoom(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    const probe = join(this.#folder, '.room');
+    let left = 0;
+    for (let piece = 0; piece < this.have.length; piece++) {
+      if (!this.have.has(piece)) left += this.pieces.sizeBytes(piece);
+    }
+    try {
+      await using handle = await open(probe, 'w');
+      // Not zeros: what lies below may keep those for nothing.
+      const filling = Buffer.alloc(1 << 20, 'room');
+      for (; left > 0; left -= filling.length) {
+        options.signal?.throwIfAborted();
+        await handle.write(filling, 0, Math.min(left, filling.length));
+      }
+      await handle.sync();
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw storageFailure('looking for room in', this.#folder, error);
+    } finally {
+      await unlink(probe).catch(() => undefined);
+    }
+  }
+
   /** Files without pieces come into being only now. */
   async #makeEmptyFiles(): Promise<void> {
     for (const file of this.metainfo.info.files) {

@@ -320,9 +320,19 @@ export class Swarm implements PeerListener, AsyncDisposable {
     }
   }
 
-  /** After a failed sync some files may have been forgotten: then they are fetched first. */
+  /**
+   * After a failed sync some files were forgotten: then they are fetched first, though not before
+   * the disk has shown that it can hold them. Else they would be fetched again and again.
+   */
   async #finishAgain(incoming: IncomingImage): Promise<void> {
-    if (incoming.have.isFull) return await this.#finish();
+    if (incoming.have.isFull) return this.#finish();
+    try {
+      await incoming.assertRoom({ signal: this.#closing.signal });
+    } catch (error) {
+      if (!isStorageFault(error)) throw error;
+      this.#pauseUntilStorage(error, () => this.#finishAgain(incoming));
+      return;
+    }
     await incoming[Symbol.asyncDispose]();
     await this.#openIncoming(incoming.metainfo);
   }

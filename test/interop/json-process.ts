@@ -18,7 +18,8 @@ export class JsonProcess implements AsyncDisposable {
   readonly #lines: unknown[] = [];
   readonly #changes = new EventEmitter();
   #stderr = '';
-  #ended = false;
+  /** How it ended, once it has. */
+  #ended: string | undefined;
 
   constructor(command: string, args: readonly string[]) {
     this.#name = basename(args[0] ?? command);
@@ -33,8 +34,8 @@ export class JsonProcess implements AsyncDisposable {
     // What it can't be told any more shows when its next line is waited for.
     this.#child.stdin.on('error', () => undefined);
     this.#child.on('error', (error) => (this.#stderr += error.message));
-    this.#child.on('close', () => {
-      this.#ended = true;
+    this.#child.on('close', (code, signal) => {
+      this.#ended = signal ?? `exit code ${String(code)}`;
       this.#changes.emit('change');
     });
   }
@@ -56,7 +57,9 @@ export class JsonProcess implements AsyncDisposable {
         this.#lines.splice(index, 1);
         return result.data;
       }
-      if (this.#ended) throw this.#error(`ended and never said ${what}`);
+      if (this.#ended !== undefined) {
+        throw this.#error(`ended with ${this.#ended} and never said ${what}`);
+      }
       await once(this.#changes, 'change', { signal }).catch((cause: unknown) => {
         throw this.#error(`has not said ${what} in ${deadlineMs} ms`, cause);
       });
@@ -72,7 +75,7 @@ export class JsonProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#ended) return;
+    if (this.#ended !== undefined) return;
     const closed = once(this.#child, 'close');
     this.#child.kill('SIGKILL');
     await closed;

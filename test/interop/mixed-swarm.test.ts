@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
-import { durable } from '../../src/image/index.ts';
-import { Exchange } from '../../src/swarm/index.ts';
-import { bakeSketch, storeIn } from '../tools/baked-image.ts';
-import { seededBytes, seededRandom } from '../tools/seeded-random.ts';
+import { expect, test } from 'vitest';
+import type { SwarmStatus } from '../../src/swarm/index.ts';
+import { bakeSketch } from '../tools/baked-image.ts';
+import { openExchange } from '../tools/running-exchange.ts';
+import { seededBytes } from '../tools/seeded-random.ts';
 import { describeTree } from '../tools/tree-sketch.ts';
 import { temporaryDirectory } from '../tools/with-temporary-directory.ts';
 import { carriedTree } from './carried-tree.ts';
@@ -16,18 +16,6 @@ import { startSeeder } from './program.ts';
 const MiB = 1 << 20;
 /** So that the seed can leave while there is still much to fetch. */
 const seedBytesPerSecond = 6 * MiB;
-
-/** One of our fetchers, in this process so that the test can see how far it is. */
-async function openFetcher(seed: number, onChange: () => void): Promise<Exchange> {
-  const store = storeIn(await temporaryDirectory());
-  const now = () => performance.now();
-  const exchange = await Exchange.open(
-    { store, durability: durable, random: seededRandom(seed), now },
-    { host: '127.0.0.1', onChange },
-  );
-  onTestFinished(() => exchange[Symbol.asyncDispose]());
-  return exchange;
-}
 
 describeWithLibtorrent('a swarm of libtorrent and our own programs', () => {
   test.each([
@@ -42,22 +30,17 @@ describeWithLibtorrent('a swarm of libtorrent and our own programs', () => {
     const theirs = await LibtorrentClient.seed(image, rate);
     const ours = await startSeeder(image, ['--upload-limit', `${seedBytesPerSecond}B`]);
 
-    const fetched = Promise.withResolvers<undefined>();
-    const fromTheirs = (exchange: Exchange) =>
-      exchange
-        .swarm(imageId)
-        ?.status()
-        .sources.find(({ peer }) => peer === `127.0.0.1:${theirs.port}`)?.receivedBytes ?? 0;
-    const onChange = () => {
-      if (fetchers.every((fetcher) => fromTheirs(fetcher) > MiB / 2)) fetched.resolve(undefined);
-    };
-    const fetchers = await Promise.all([openFetcher(1, onChange), openFetcher(2, onChange)]);
-    const status = () => fetchers.map((fetcher) => fetcher.status());
-    const ports = fetchers.map((fetcher) => fetcher.port);
-    const swarms = fetchers.map((fetcher) => {
-      const swarm = fetcher.fetch(imageId);
+    // Our fetchers are in this process, so that the test sees how far they are.
+    const fetchers = [
+      await openExchange(await temporaryDirectory()),
+      await openExchange(await temporaryDirectory()),
+    ];
+    const status = () => fetchers.map(({ exchange }) => exchange.status());
+    const ports = fetchers.map(({ endpoint }) => endpoint.port);
+    const swarms = fetchers.map(({ exchange }) => {
+      const swarm = exchange.fetch(imageId);
       for (const port of [theirs.port, ours.port, ...ports]) {
-        if (port !== fetcher.port) fetcher.addEndpoint(imageId, { host: '127.0.0.1', port });
+        if (port !== exchange.port) exchange.addEndpoint(imageId, { host: '127.0.0.1', port });
       }
       return swarm;
     });
@@ -67,7 +50,11 @@ describeWithLibtorrent('a swarm of libtorrent and our own programs', () => {
     const leech = await LibtorrentClient.start({ source, savePath });
     for (const port of ports) leech.connect(port);
 
-    await inTime(fetched.promise, status);
+    const hasFromTheirs = ({ sources }: SwarmStatus) =>
+      sources.some(
+        ({ peer, receivedBytes }) => peer === `127.0.0.1:${theirs.port}` && receivedBytes > MiB / 2,
+      );
+    await inTime(Promise.all(fetchers.map((fetcher) => fetcher.until(hasFromTheirs))), status);
     expect(swarms.map((swarm) => swarm.isWhole)).toEqual([false, false]);
     await theirs.kill();
 
