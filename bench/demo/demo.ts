@@ -33,10 +33,14 @@ interface Fleet {
  * The main job on this machine with real processes: one tracker, one seeder, eight fetchers, each
  * limited to 200 Mbit/s. Three releases: to all hosts, an update that fetches only what changed,
  * and one that is not healthy, from which all hosts go back.
+ * @param resources takes the processes that are started, for the caller to end
  * @throws when anything is not as it should be
  */
-export async function runDemo(directory: string, say: (text: string) => void): Promise<void> {
-  await using resources = new AsyncDisposableStack();
+export async function runDemo(
+  directory: string,
+  resources: AsyncDisposableStack,
+  say: (text: string) => void,
+): Promise<void> {
   const baked = await bakeAll(directory, say);
   const fleet = await startFleet(directory, resources, say);
 

@@ -11,6 +11,7 @@ const deadlineMs = 300_000;
 const startedMs = performance.now();
 await runCommand({ json: false, deadline: deadlineMs }, async ({ output, signal }) => {
   const directory = await mkdtemp(join(tmpdir(), 'starling-demo-'));
+  const resources = new AsyncDisposableStack();
   try {
     const ended = new Promise<never>((_resolve, reject) => {
       signal.addEventListener('abort', () => {
@@ -18,12 +19,13 @@ await runCommand({ json: false, deadline: deadlineMs }, async ({ output, signal 
       });
     });
     await Promise.race([
-      runDemo(directory, (text) => {
+      runDemo(directory, resources, (text) => {
         output.line(text);
       }),
       ended,
     ]);
   } finally {
+    await resources.disposeAsync();
     await removeTree(directory);
   }
   const took = formatDuration(performance.now() - startedMs);
