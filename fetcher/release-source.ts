@@ -45,6 +45,8 @@ export class ReleaseSource {
     for (let tries = 1; ; tries++) {
       try {
         if (await this.#isUnchanged(options)) return;
+        // What is refused may have moved on what counts as old, so no shortcut outlasts a refusal.
+        this.#verified = undefined;
         await this.#client.refresh(options);
         await this.#remember();
         return;

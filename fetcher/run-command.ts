@@ -3,6 +3,7 @@ import {
   downloadLimitOption,
   hostOption,
   jsonOption,
+  logLevelOption,
   Option,
   parseDuration,
   parseInteger,
@@ -13,6 +14,7 @@ import {
   untilAborted,
   uploadLimitOption,
   type Command,
+  type LogLevel,
   type CommandContext,
 } from '../src/cli/index.ts';
 import { ConfigError } from '../src/errors.ts';
@@ -30,7 +32,7 @@ interface RunOptions {
   readonly downloadLimit: number;
   readonly poll: number;
   readonly keep: number;
-  readonly logLevel: string;
+  readonly logLevel: LogLevel;
   readonly json?: boolean;
 }
 
@@ -81,12 +83,8 @@ export function addRunCommand(program: Command): void {
         .env('STARLING_KEEP')
         .default(1),
     )
-    .addOption(
-      new Option('--log-level <level>', 'what is logged, as JSON, to stderr')
-        .choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
-        .env('STARLING_LOG_LEVEL')
-        .default('warn'),
-    )
+
+    .addOption(logLevelOption())
     .addOption(jsonOption())
     .addHelpText('after', examples)
     .action((options: RunOptions) =>

@@ -1,11 +1,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import { ImageError } from '../src/errors.ts';
 import {
+  describeInfo,
   durable,
   ImageStore,
   infoHashOf,
   inspect,
-  magnetLink,
   parseMagnet,
   parseTorrent,
   type ImageDescription,
@@ -41,18 +41,5 @@ export async function describeImage(
   if (stats.size > maxTorrentBytes) {
     throw new ImageError('IMAGE_METAINFO', `"${argument}" is too large to be a .torrent`);
   }
-  const { info } = parseTorrent(await readFile(argument));
-  return {
-    id: info.imageId,
-    infoHash: info.infoHash.toString('hex'),
-    v1InfoHash: info.v1InfoHash?.toString('hex'),
-    magnet: magnetLink({ infoHash: info.infoHash, name: info.name }),
-    name: info.name,
-    bytes: info.sizeBytes,
-    files: info.files.length,
-    links: info.links.length,
-    pieceSizeBytes: info.pieceSizeBytes,
-    pieces: info.pieceCount,
-    hybrid: info.v1InfoHash !== undefined,
-  };
+  return describeInfo(parseTorrent(await readFile(argument)).info);
 }

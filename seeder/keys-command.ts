@@ -39,7 +39,10 @@ Example:
 `;
 
 export function addKeysCommand(program: Command): void {
-  const keys = program.command('keys').description('make and use the keys that sign releases');
+  const keys = program
+    .command('keys')
+    .description('make and use the keys that sign releases')
+    .addHelpText('after', '\nExample:\n  seeder keys init --keys ./keys\n');
   keys
     .command('init')
     .description('make root, targets, snapshot and timestamp keys, and root.json')

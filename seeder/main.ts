@@ -5,6 +5,13 @@ import { addKeysCommand } from './keys-command.ts';
 import { addReleaseCommand } from './release-command.ts';
 import { addSeedCommand } from './seed-command.ts';
 
+const examples = `
+Examples:
+  seeder bake ./build --name hello --version 1.4.2
+  seeder seed --tracker http://tracker:7070
+  seeder release hello stable baf5rei… --tracker http://tracker:7070 --token-file token
+`;
+
 /** The seeder program. */
 export async function main(argv: readonly string[]): Promise<void> {
   const program = createProgram(
@@ -17,5 +24,6 @@ export async function main(argv: readonly string[]): Promise<void> {
   addSeedCommand(program);
   addReleaseCommand(program);
   addKeysCommand(program);
+  program.addHelpText('after', examples);
   await runProgram(program, argv);
 }

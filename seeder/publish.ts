@@ -2,19 +2,18 @@ import { join } from 'node:path';
 import { TrackerClient, type ReleasePushed } from '../src/api/index.ts';
 import { ConfigError, RepositoryError } from '../src/errors.ts';
 import type { StoredImage } from '../src/image/index.ts';
-import { readManifest, removeTree } from '../src/image/index.ts';
+import { readManifest } from '../src/image/index.ts';
 import {
   loadKeys,
-  ReleaseClient,
+  readPublishedSet,
   renew,
   signRelease,
   type Expiry,
+  type FetchMetadata,
   type MetadataSet,
   type Release,
   type SigningKeys,
 } from '../src/trust/index.ts';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { readOptionFile } from './keys-option.ts';
 
 /** Where a release goes, and who signs it. */
@@ -30,10 +29,11 @@ interface Publisher {
   readonly client: TrackerClient;
   readonly keys: SigningKeys;
   readonly root: string;
-  /** What the tracker serves now, verified from the root that we were given. */
-  readonly current: MetadataSet | undefined;
   readonly expiry: Partial<Expiry>;
 }
+
+/** So many others may be first, one after the other, before it is given up. */
+const maxTries = 10;
 
 /**
  * Signs that the channel now names the image, and hands it to the tracker.
@@ -44,23 +44,20 @@ export async function publishRelease(
   image: StoredImage,
   options: { signal?: AbortSignal | undefined } = {},
 ): Promise<Release> {
-  const { client, current, ...publisher } = await openPublisher(init, options.signal);
+  const { client, ...publisher } = await openPublisher(init);
   const { info } = image.metainfo;
-  const manifest = await readManifest(image.tree);
-  const { set, release } = signRelease({
-    ...publisher,
-    now: new Date(),
-    current,
-    release: {
-      app: init.app,
-      channel: init.channel,
-      imageId: image.imageId,
-      infoHash: info.infoHash.toString('hex'),
-      infoBytes: info.encoded.length,
-      version: manifest.version,
-    },
-  });
-  await client.pushRelease(set, options);
+  const { version } = await readManifest(image.tree);
+  const named = {
+    app: init.app,
+    channel: init.channel,
+    imageId: image.imageId,
+    infoHash: info.infoHash.toString('hex'),
+    infoBytes: info.encoded.length,
+    version,
+  };
+  const { release } = await pushOnCurrent({ ...publisher, client }, options, (current) =>
+    signRelease({ ...publisher, now: new Date(), current, release: named }),
+  );
   return release;
 }
 
@@ -69,20 +66,41 @@ export async function renewReleases(
   init: PublishInit,
   options: { signal?: AbortSignal | undefined } = {},
 ): Promise<ReleasePushed> {
-  const { client, current, ...publisher } = await openPublisher(init, options.signal);
-  if (current === undefined) {
+  const { client, ...publisher } = await openPublisher(init);
+  const { pushed } = await pushOnCurrent({ ...publisher, client }, options, (current) => {
+    if (current !== undefined) return { set: renew({ ...publisher, now: new Date(), current }) };
     throw new RepositoryError(
       'REPOSITORY_NO_RELEASE',
       `${client.url} holds no releases yet, so there is nothing to sign again`,
     );
-  }
-  return client.pushRelease(renew({ ...publisher, now: new Date(), current }), options);
+  });
+  return pushed;
 }
 
-async function openPublisher(
-  init: PublishInit,
-  signal: AbortSignal | undefined,
-): Promise<Publisher> {
+/** Signs on top of what the tracker serves; again, when somebody else was first with a push. */
+async function pushOnCurrent<T extends { readonly set: MetadataSet }>(
+  { client, root }: Publisher,
+  options: { signal?: AbortSignal | undefined },
+  sign: (current: MetadataSet | undefined) => T,
+): Promise<T & { readonly pushed: ReleasePushed }> {
+  const fetchMetadata: FetchMetadata = (name, maxBytes, how) =>
+    client.metadata(name, maxBytes, how);
+  let current = await readPublishedSet({ fetchMetadata }, { root }, options);
+  for (let tries = 1; ; tries++) {
+    const signed = sign(current);
+    try {
+      return { ...signed, pushed: await client.pushRelease(signed.set, options) };
+    } catch (error) {
+      const isOld = error instanceof RepositoryError && error.code === 'REPOSITORY_ROLLBACK';
+      if (!isOld || tries === maxTries) throw error;
+      const newer = await readPublishedSet({ fetchMetadata }, { root }, options);
+      if (newer?.timestamp === current?.timestamp) throw error;
+      current = newer;
+    }
+  }
+}
+
+async function openPublisher(init: PublishInit): Promise<Publisher> {
   const [tracker, ...others] = init.tracker ?? [];
   if (tracker === undefined || others.length > 0) {
     throw new ConfigError('CONFIG_MISSING', 'give one tracker to publish at: --tracker URL');
@@ -99,23 +117,5 @@ async function openPublisher(
   const client = new TrackerClient({}, { url: tracker, token });
   const { expires } = init;
   const expiry = expires === undefined ? {} : { snapshotMs: expires, timestampMs: expires };
-  return { client, keys, root, current: await currentSet(client, root, signal), expiry };
-}
-
-/** What the tracker serves, as far as it follows from our root. */
-async function currentSet(
-  client: TrackerClient,
-  root: string,
-  signal: AbortSignal | undefined,
-): Promise<MetadataSet | undefined> {
-  const directory = await mkdtemp(join(tmpdir(), 'starling-release-'));
-  try {
-    const fetchMetadata: TrackerClient['metadata'] = (name, maxBytes, options) =>
-      client.metadata(name, maxBytes, options);
-    const releases = new ReleaseClient({ fetchMetadata }, { directory, root });
-    await releases.refresh({ signal });
-    return await releases.current();
-  } finally {
-    await removeTree(directory);
-  }
+  return { client, keys, root, expiry };
 }

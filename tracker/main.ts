@@ -1,6 +1,7 @@
 import {
   createProgram,
   jsonOption,
+  logLevelOption,
   Option,
   parseDuration,
   parsePort,
@@ -9,6 +10,7 @@ import {
   starlingVersion,
   untilAborted,
   type Command,
+  type LogLevel,
 } from '../src/cli/index.ts';
 
 interface ServeOptions {
@@ -17,7 +19,7 @@ interface ServeOptions {
   readonly host: string;
   readonly port: number;
   readonly announceInterval: number;
-  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+  readonly logLevel: LogLevel;
   readonly json?: boolean;
 }
 
@@ -35,6 +37,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     starlingVersion,
   );
   addServe(program);
+  program.addHelpText('after', examples);
   await runProgram(program, argv);
 }
 
@@ -70,12 +73,8 @@ function addServe(program: Command): void {
         .env('STARLING_ANNOUNCE_INTERVAL')
         .default(30_000, '30s'),
     )
-    .addOption(
-      new Option('--log-level <level>', 'what is logged, as JSON, to stderr')
-        .choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
-        .env('STARLING_LOG_LEVEL')
-        .default('warn'),
-    )
+
+    .addOption(logLevelOption())
     .addOption(jsonOption())
     .addHelpText('after', examples)
     .action((options: ServeOptions) => serve(options));

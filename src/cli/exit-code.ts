@@ -4,6 +4,7 @@ import {
   ImageError,
   isStarlingError,
   RepositoryError,
+  TrackerError,
 } from '../errors.ts';
 
 /** What a program's exit code says; scripts rely on it. */
@@ -32,6 +33,10 @@ export function exitCodeOf(error: unknown): ExitCode {
     return failed ? exitCode.failed : exitCode.usage;
   }
   if (error instanceof DeadlineError) return exitCode.deadline;
+  // HTTP 401 and 403: the tracker knows what was asked for, and says no to who asked.
+  if (error instanceof TrackerError && [401, 403].includes(Number(error.evidence.status))) {
+    return exitCode.refused;
+  }
   return exitCode.failed;
 }
 

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { Option } from 'commander';
+import { Option } from './program.ts';
 import { parsePort, parseRate } from './units.ts';
 
 /** Where images lie when nothing else is said: the user's data folder (XDG base directories). */
@@ -48,3 +48,12 @@ export const downloadLimitOption = (): Option =>
     .argParser(parseRate)
     .env('STARLING_DOWNLOAD_LIMIT')
     .default(Infinity, 'unlimited');
+
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+export const logLevelOption = (): Option =>
+  new Option('--log-level <level>', 'what is logged, as JSON, to stderr')
+    .choices(logLevels)
+    .env('STARLING_LOG_LEVEL')
+    .default('warn');

@@ -1,10 +1,25 @@
-import { Command, CommanderError, Option } from 'commander';
-import { DeadlineError } from '../errors.ts';
+import { Command, CommanderError, Option as PlainOption } from 'commander';
+import { ConfigError, DeadlineError } from '../errors.ts';
 import { exitCode, exitCodeOf } from './exit-code.ts';
 import { Output } from './output.ts';
 import { parseDuration } from './units.ts';
 
-export { Command, Option };
+export { Command };
+
+/** An option that is named when its value can't be used: that may come from a variable. */
+export class Option extends PlainOption {
+  override argParser<T>(parse: (value: string, previous: T) => T): this {
+    return super.argParser<T>((value, previous) => {
+      try {
+        return parse(value, previous);
+      } catch (cause) {
+        if (!(cause instanceof ConfigError)) throw cause;
+        const names = [this.long, this.envVar].filter((name) => name !== undefined).join(' or ');
+        throw new ConfigError(cause.code, `${names}: ${cause.message}`, { cause });
+      }
+    });
+  }
+}
 
 /** What a command is given beside its own options. */
 export interface CommandContext {

@@ -16,7 +16,7 @@ export {
   type ImageLink,
 } from './image-info.ts';
 export { ImageStore, readManifest, removeTree, type StoredImage } from './image-store.ts';
-export { inspect, type ImageDescription } from './inspect.ts';
+export { describeInfo, inspect, type ImageDescription } from './inspect.ts';
 export { magnetLink, parseMagnet, type Magnet } from './magnet.ts';
 export {
   checkManifest,

@@ -18,12 +18,14 @@ import {
   parseExtensionHandshake,
   parseMetadataMessage,
 } from './extension.ts';
+import { HaveNews } from './have-news.ts';
 import { ImageReader } from './image-reader.ts';
 import { IncomingImage, type ReusableFile } from './incoming-image.ts';
 import { LayerFetch } from './layer-fetch.ts';
 import type { Message } from './message.ts';
 import { MetadataFetch } from './metadata-fetch.ts';
 import type { Peer, PeerListener } from './peer.ts';
+import { PeerTally } from './peer-tally.ts';
 import type { PieceCache } from './piece-cache.ts';
 import { PieceMap } from './piece-map.ts';
 import type { SwarmState, SwarmStatus } from './swarm-status.ts';
@@ -50,7 +52,6 @@ export interface SwarmInit {
 
 const clientName = 'Starling 0.1';
 const keepAliveMs = 60_000;
-const tellHaveMs = 10;
 const silenceMs = 150_000;
 const retryStorageMs = 5_000;
 
@@ -68,7 +69,8 @@ export class Swarm implements PeerListener, AsyncDisposable {
   readonly #running = new Set<Promise<void>>();
   readonly #complete: (image: StoredImage) => void;
   readonly #fail: (error: unknown) => void;
-  readonly #sources = new Map<string, number>();
+  readonly #news = new HaveNews({ peers: () => this.#peers });
+  readonly #tally = new PeerTally({ peers: () => this.#peers });
   readonly #answers = new Answers({
     source: () => ({
       info: this.#info,
@@ -86,10 +88,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
   #content: Content | undefined;
   #have: Bitfield | undefined;
   #reusedBytes = 0;
-  #untold: number[] = [];
-  #tellTimer: NodeJS.Timeout | undefined;
   #retryAtMs = Infinity;
-  #sentBytesOfGone = 0;
 
   constructor(components: SwarmComponents, init: SwarmInit) {
     this.#components = components;
@@ -143,19 +142,10 @@ export class Swarm implements PeerListener, AsyncDisposable {
       verifiedBytes: this.#verifiedBytes(),
       reusedBytes: this.#reusedBytes,
       receivedBytes: this.#download?.receivedBytes ?? 0,
-      sentBytes: [...this.#peers].reduce(
-        (sum, peer) => sum + peer.sentBytes,
-        this.#sentBytesOfGone,
-      ),
+      sentBytes: this.#tally.sentBytes,
       peers: this.#peers.size,
-      sources: [...this.#allSources()].map(([peer, receivedBytes]) => ({ peer, receivedBytes })),
+      sources: this.#tally.sources(),
     };
-  }
-
-  #allSources(): Map<string, number> {
-    const all = new Map(this.#sources);
-    for (const peer of this.#peers) addTo(all, peer.listenAddress, peer.receivedBytes);
-    return all;
   }
 
   #verifiedBytes(): number {
@@ -265,7 +255,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
       {
         onPiece: (piece, data) => {
           this.#components.cache.put(this.imageId, piece, data);
-          this.#tellHave(piece);
+          this.#news.add(piece);
           this.onChange?.();
         },
         onLiars: (peerIds, error) => {
@@ -282,21 +272,6 @@ export class Swarm implements PeerListener, AsyncDisposable {
         },
       },
     );
-  }
-
-  /** Tells all peers of a new piece; soon, so that pieces that follow each other go together. */
-  #tellHave(piece: number): void {
-    if (this.#closing.signal.aborted) return;
-    this.#untold.push(piece);
-    this.#tellTimer ??= setTimeout(() => {
-      this.#tellTimer = undefined;
-      for (const peer of this.#peers) {
-        for (const told of this.#untold) {
-          if (peer.pieces?.has(told) !== true) peer.send({ type: 'have', piece: told });
-        }
-      }
-      this.#untold = [];
-    }, tellHaveMs);
   }
 
   async #finish(): Promise<void> {
@@ -502,8 +477,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
 
   onClose(peer: Peer): void {
     this.#peers.delete(peer);
-    addTo(this.#sources, peer.listenAddress, peer.receivedBytes);
-    this.#sentBytesOfGone += peer.sentBytes;
+    this.#tally.left(peer);
     this.#metadata?.forget(peer);
     this.#layers?.forget(peer);
     this.#download?.removePeer(peer);
@@ -545,7 +519,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
-    clearTimeout(this.#tellTimer);
+    this.#news[Symbol.dispose]();
     this.#set('closed');
     this.#fail(new PeerError('PEER_CLOSED', `the swarm of ${this.imageId} was closed`));
     for (const peer of this.#peers) peer.close();
@@ -572,7 +546,3 @@ const contentOf = (metainfo: Metainfo, tree: string, cache: PieceCache): Content
 /** A disk that is full or fails may come back; a damaged image will not. */
 const isStorageFault = (error: unknown): error is StarlingError =>
   isStarlingError(error) && error.code.startsWith('STORAGE_');
-
-function addTo(map: Map<string, number>, key: string, bytes: number): void {
-  if (bytes > 0) map.set(key, (map.get(key) ?? 0) + bytes);
-}

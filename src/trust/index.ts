@@ -14,6 +14,7 @@ export {
   type MetadataSummary,
 } from './metadata-set.ts';
 export type { FetchMetadata } from './metadata-source.ts';
+export { readPublishedSet } from './published-set.ts';
 export type { RoleName } from './refusals.ts';
 export {
   ReleaseClient,
