@@ -101,7 +101,10 @@ export async function runCommand(
     await work({ output, signal: ending.signal });
   } catch (error) {
     const reason: unknown = ending.signal.aborted ? ending.signal.reason : undefined;
-    if (init.endless === true && ending.signal.aborted) return;
+    if (init.endless === true && ending.signal.aborted) {
+      output.result({ event: 'ended' }, 'ended before it had started');
+      return;
+    }
     output.error(reason ?? error);
     process.exitCode = exitCodeOf(reason ?? error);
   } finally {
