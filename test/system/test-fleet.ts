@@ -65,7 +65,7 @@ export class TestFleet {
     const directory = await temporaryDirectory();
     const keys = init.keys ?? join(directory, 'keys');
     if (init.keys === undefined) await resultOf('seeder', ['keys', 'init', '--keys', keys]);
-    const tracker = startTracker(directory, keys, '0');
+    const tracker = startTracker(directory, keys, String(await freePort()));
     return new TestFleet(directory, keys, tracker, await tracker.untilEvent('listening'));
   }
 
@@ -206,12 +206,26 @@ export async function askApp({ appPort }: TestHost): Promise<{ version: string; 
   }
 }
 
+/**
+ * Where ports are looked for: below those that the system gives out by itself. A port that was
+ * found is not held, and one of those might be somebody's connection a moment later.
+ */
+const portRange = { first: 10_000, count: 10_000 };
+
 /** A port that nothing listens at. */
 export async function freePort(): Promise<number> {
-  const found = createServer().listen(0, '127.0.0.1');
-  await once(found, 'listening');
-  const address = found.address();
-  found.close();
-  await once(found, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
+  for (let triesLeft = 100; ; triesLeft--) {
+    const port = portRange.first + Math.floor(Math.random() * portRange.count);
+    const found = createServer();
+    try {
+      found.listen(port, '127.0.0.1');
+      await once(found, 'listening');
+    } catch (error) {
+      if (triesLeft === 0) throw error;
+      continue;
+    }
+    found.close();
+    await once(found, 'close');
+    return port;
+  }
 }
