@@ -54,7 +54,12 @@ export class RepositoryError extends StarlingError<
 
 /** Who sent: a peer that broke the protocol or lied. */
 export class PeerError extends StarlingError<
-  'PEER_PROTOCOL' | 'PEER_BAD_BLOCK' | 'PEER_BAD_METADATA' | 'PEER_CLOSED' | 'PEER_TIMEOUT'
+  | 'PEER_PROTOCOL'
+  | 'PEER_BAD_BLOCK'
+  | 'PEER_BAD_METADATA'
+  | 'PEER_CLOSED'
+  | 'PEER_TIMEOUT'
+  | 'PEER_IDENTITY'
 > {}
 
 /** This disk: it is full, failing, or holds something other than what was written. */

@@ -4,6 +4,7 @@ import { Root } from '@tufjs/models';
 import { ConfigError } from '../errors.ts';
 import { defaultExpiry } from './expiry.ts';
 import { storageError, systemCodeOf } from './file-errors.ts';
+import { readPrivateFile } from './private-file.ts';
 import { expiryText, signedText, specVersion } from './signed-text.ts';
 import { generateKey, parseKey, type SigningKey, type SigningKeys } from './signing-key.ts';
 
@@ -94,19 +95,7 @@ async function writeNew(path: string, file: NewFile, onCreated: () => void): Pro
 
 async function loadKey(path: string): Promise<SigningKey> {
   try {
-    await using handle = await open(path, 'r');
-    const { mode, size } = await handle.stat();
-    const rights = mode & 0o777;
-    if ((rights & 0o077) !== 0) {
-      const actual = rights.toString(8).padStart(4, '0');
-      throw new ConfigError(
-        'CONFIG_INVALID',
-        `${path} has the mode ${actual}, so that others than its owner can get at the key: it is not used. Find out who read it, or change its mode with: chmod 600 ${path}`,
-        { evidence: { path, expected: '0600', actual } },
-      );
-    }
-    const text = size > maxKeyBytes ? '' : await handle.readFile('utf8');
-    return parseKey(path, text);
+    return parseKey(path, await readPrivateFile(path, maxKeyBytes));
   } catch (cause) {
     if (systemCodeOf(cause) !== 'ENOENT') throw storageError(path, 'read', cause);
     throw new ConfigError(
