@@ -25,6 +25,7 @@ export {
   type ReleaseClientInit,
 } from './release-client.ts';
 export type { Release } from './release.ts';
+export * from './sealed.ts';
 export { renew, signRelease, type SigningInit } from './sign-release.ts';
 export type { SigningKey, SigningKeys } from './signing-key.ts';
 export type { CacheDropped } from './trusted-state.ts';
