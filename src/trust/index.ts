@@ -8,6 +8,7 @@ export { parseChannelPath, type ChannelName } from './channel-path.ts';
 export { defaultExpiry, type Expiry } from './expiry.ts';
 export { Identity } from './identity.ts';
 export { createKeys, loadKeys } from './key-files.ts';
+export { MembersFile, type MembersFileInit } from './members-file.ts';
 export { maxMetadataBytes } from './metadata-schema.ts';
 export {
   summarizeSet,
