@@ -60,6 +60,7 @@ export class PeerError extends StarlingError<
   | 'PEER_CLOSED'
   | 'PEER_TIMEOUT'
   | 'PEER_IDENTITY'
+  | 'PEER_NOT_MEMBER'
 > {}
 
 /** This disk: it is full, failing, or holds something other than what was written. */

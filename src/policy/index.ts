@@ -3,5 +3,6 @@
  * randomness of its own: what a decision depends on is passed in.
  */
 export { Bitfield } from './bitfield.ts';
+export { worthDoubling, type SourcePace } from './end-game.ts';
 export { lowerBound, type TransferPlan } from './lower-bound.ts';
 export { PiecePicker } from './piece-picker.ts';

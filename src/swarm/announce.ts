@@ -12,6 +12,8 @@ export interface AnnounceRequest {
   readonly infoHash: Buffer;
   readonly peerId: Buffer;
   readonly port: number;
+  /** Whether that port is for members of the fleet only; then only such peers are told of. */
+  readonly sealed: boolean;
   readonly uploadedBytes: number;
   readonly downloadedBytes: number;
   readonly leftBytes: number;
@@ -71,6 +73,8 @@ function announceUrl(trackerUrl: string, request: AnnounceRequest): string {
     'compact=1',
     `numwant=${request.wanted}`,
   ];
+  // Our own tracker keeps sealed and plain peers apart by it; others ignore it.
+  if (request.sealed) fields.push('sealed=1');
   if (request.event !== undefined) fields.push(`event=${request.event}`);
   return `${base}?${fields.join('&')}`;
 }

@@ -3,7 +3,7 @@ import type { ImageInfo, Metainfo } from '../image/index.ts';
 import { encodeMetadataMessage, metadataPieceBytes, type MetadataMessage } from './extension.ts';
 import { answerHashRange } from './hash-range.ts';
 import type { PieceReader } from './image-reader.ts';
-import type { BlockRange, HashRange } from './message.ts';
+import type { HashRange } from './message.ts';
 import type { Peer } from './peer.ts';
 import type { PieceMap } from './piece-map.ts';
 
@@ -17,13 +17,12 @@ export interface AnswerSource {
   readonly has: (piece: number) => boolean;
 }
 
-/** Blocks are at most this long; some clients ask for more than 16 KiB. */
-const maxBlockBytes = 1 << 17;
-/** How much may wait to be sent to a peer that asks and does not read. */
-const maxBacklogBytes = 16 << 20;
 const maxHashRequests = 64;
 
-/** Answers what peers ask for: blocks, the info dictionary, hashes. Each in bounded memory. */
+/**
+ * Answers what peers ask for of the info dictionary and of hashes. Who does not read what he asked
+ * for is dropped by the data plane.
+ */
 export class Answers {
   readonly #source: () => AnswerSource;
 
@@ -31,37 +30,10 @@ export class Answers {
     this.#source = components.source;
   }
 
-  /** @throws PeerError PEER_PROTOCOL when the range is no block, or too many wait */
-  request(peer: Peer, range: BlockRange): void {
-    const { info, content, has } = this.#source();
-    if (content === undefined || !has(range.piece)) {
-      this.reject(peer, range);
-      return;
-    }
-    const { beginBytes, lengthBytes } = range;
-    // Beyond the end of a file a piece is zeros, and some ask for them: v1 clients, who know them
-    // as files (BEP 47), and libtorrent 2.0 also of v2 images.
-    const sizeBytes = info?.pieceSizeBytes ?? 0;
-    if (lengthBytes === 0 || lengthBytes > maxBlockBytes || beginBytes + lengthBytes > sizeBytes) {
-      throw new PeerError('PEER_PROTOCOL', `${peer.address} asked for a range that is no block`, {
-        evidence: { ...range },
-      });
-    }
-    peer.answer(range, content.reader);
-  }
-
-  /** @throws PeerError PEER_PROTOCOL when the peer asks and asks and takes no answers */
-  reject(peer: Peer, range: BlockRange): void {
-    if (peer.handshake?.fastExtension !== true) return;
-    this.#assertReads(peer);
-    peer.send({ type: 'rejectRequest', range });
-  }
-
   /** A part of the info dictionary (BEP 9). */
   metadata(peer: Peer, piece: number): void {
     const id = peer.extension?.metadataId;
     if (!id) return;
-    this.#assertReads(peer);
     const encoded = this.#source().info?.encoded;
     const start = piece * metadataPieceBytes;
     const answer: MetadataMessage =
@@ -78,7 +50,6 @@ export class Answers {
 
   /** Hashes of a merkle tree with their proof (BEP 52). */
   hashes(peer: Peer, request: HashRange): void {
-    this.#assertReads(peer);
     if (peer.hashRequests >= maxHashRequests) {
       throw new PeerError('PEER_PROTOCOL', `${peer.address} sent more hash requests than it may`);
     }
@@ -101,12 +72,5 @@ export class Answers {
     const { content, has } = this.#source();
     if (content === undefined) return undefined;
     return answerHashRange(range, { ...content, has });
-  }
-
-  /** @throws PeerError when the peer asks and asks and takes no answers */
-  #assertReads(peer: Peer): void {
-    if (peer.backlogBytes > maxBacklogBytes) {
-      throw new PeerError('PEER_PROTOCOL', `${peer.address} asks for more than it reads`);
-    }
   }
 }

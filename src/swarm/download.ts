@@ -1,67 +1,71 @@
 import { PeerError, type StarlingError } from '../errors.ts';
-import { blockBytes } from '../image/index.ts';
-import { PiecePicker } from '../policy/index.ts';
-import { Assembly } from './assembly.ts';
+import { PiecePicker, worthDoubling, type SourcePace } from '../policy/index.ts';
 import type { IncomingImage } from './incoming-image.ts';
-import type { BlockRange } from './message.ts';
 import type { Peer } from './peer.ts';
-import { RequestWindow, type PendingRequest } from './request-window.ts';
-import { SuspectBlocks } from './suspect-blocks.ts';
+import type { PieceBudget } from './piece-budget.ts';
 
 export interface DownloadEvents {
   /** A piece is verified and written. */
-  onPiece(piece: number, data: Buffer): void;
-  /** These peers lied and must not be connected again. */
-  onLiars(peerIds: ReadonlySet<string>, error: PeerError): void;
+  onPiece(piece: number): void;
+  /** This peer lied and must not be connected again. */
+  onLiar(peerId: string, error: PeerError): void;
   /** Writing fails: nothing is asked for until it works again. */
   onPaused(error: StarlingError): void;
   onResumed(): void;
+  /** What could not be written is to be written again. */
+  onRetry(): void;
   /** Every piece is here. */
   onComplete(): void;
 }
 
 export interface DownloadComponents {
   readonly incoming: IncomingImage;
+  readonly budget: PieceBudget;
   readonly random: () => number;
   readonly now: () => number;
 }
 
-/** Pieces in memory, being put together or waiting to be written, are bounded by this. */
-const memoryBytes = 64 << 20;
-/** A peer that owes us blocks and sends none for so long is given up. */
+/** What a peer was asked for and has not sent. */
+interface Source {
+  readonly pieces: Set<number>;
+  bytes: number;
+  /** When it was first asked after it had owed nothing. */
+  sinceMs: number;
+}
+
+/** A peer that owes us pieces and sends none for so long is given up. */
 const answerTimeoutMs = 20_000;
 /** How often a write that failed is tried again. */
 const retryWriteMs = 2_000;
-/** In the end game a block is asked of so many peers. */
-const endGameRequesters = 3;
+/** In the end game a piece is asked of so many peers. */
+const endGameOwners = 3;
+/** So many pieces at the most are asked of one peer at a time. */
+const maxPiecesAsked = 1_500;
 
 /**
- * Fetches the pieces of an image: asks, verifies each piece against its hash, writes it, and asks
- * elsewhere for what was bad. One peer sends a whole piece, so that a new piece is useful soon and
- * a bad one has one author, until there is nothing left to begin.
+ * Decides which piece is asked of whom. One peer sends a whole piece, so that a new piece is useful
+ * soon and a bad one has one author; the data planes ask for the blocks, verify and write.
  */
 export class Download {
-  receivedBytes = 0;
   readonly #incoming: IncomingImage;
   readonly #events: DownloadEvents;
+  readonly #budget: PieceBudget;
   readonly #now: () => number;
   readonly #picker: PiecePicker;
-  readonly #windows = new Map<Peer, RequestWindow>();
-  readonly #assemblies = new Map<number, Assembly>();
-  readonly #suspects = new SuspectBlocks();
+  readonly #sources = new Map<Peer, Source>();
+  readonly #owners = new Map<number, Peer[]>();
   /** Verified pieces that could not be written yet. */
-  readonly #unwritten = new Map<number, Buffer>();
-  #memoryBytes = 0;
-  readonly #writes = new Set<Promise<void>>();
+  readonly #unwritten = new Set<number>();
+  #outstandingBytes = 0;
   #paused = false;
+  #closed = false;
   #retryAtMs = 0;
-  #tickedMs: number;
 
   constructor(components: DownloadComponents, events: DownloadEvents) {
     this.#incoming = components.incoming;
+    this.#budget = components.budget;
     this.#events = events;
     this.#now = components.now;
-    this.#tickedMs = components.now();
     const { have } = components.incoming;
     this.#picker = new PiecePicker(have.length, components.random);
     for (const piece of have) this.#picker.take(piece);
@@ -72,41 +76,52 @@ export class Download {
   }
 
   addPeer(peer: Peer): void {
-    if (peer.pieces === undefined || this.#windows.has(peer)) return;
-    this.#windows.set(peer, new RequestWindow(this.#now()));
+    if (peer.pieces === undefined || this.#sources.has(peer)) return;
+    this.#sources.set(peer, { pieces: new Set(), bytes: 0, sinceMs: this.#now() });
     this.#picker.changeAvailabilityOfAll(peer.pieces, 1);
     this.#setInterest(peer, this.#wantsFrom(peer));
   }
 
   removePeer(peer: Peer): void {
-    const window = this.#windows.get(peer);
-    if (window === undefined) return;
-    this.#windows.delete(peer);
+    const source = this.#sources.get(peer);
+    if (source === undefined) return;
+    for (const piece of [...source.pieces]) this.#disown(peer, source, piece);
+    this.#sources.delete(peer);
     if (peer.pieces !== undefined) this.#picker.changeAvailabilityOfAll(peer.pieces, -1);
-    this.#release(peer, window);
     this.fillAll();
   }
 
-  /** Everything the peer was asked for is asked of others. */
-  #release(peer: Peer, window: RequestWindow): void {
-    for (const request of window.clear()) request.assembly.unrequested(request.block, peer);
-    for (const assembly of this.#assemblies.values()) {
-      if (assembly.owner !== peer) continue;
-      assembly.owner = undefined;
-      if (assembly.exclusive) this.#abandon(assembly);
-    }
+  /** The peer's pieces are about to be told anew: what it was asked for stays asked for. */
+  changePieces(peer: Peer, change: () => void): void {
+    if (peer.pieces !== undefined) this.#picker.changeAvailabilityOfAll(peer.pieces, -1);
+    change();
+    if (peer.pieces !== undefined) this.#picker.changeAvailabilityOfAll(peer.pieces, 1);
+    this.#setInterest(peer, this.#wantsFrom(peer));
+    this.fill(peer);
   }
 
-  /** Begins a piece anew: it must come from one peer alone. */
-  #abandon(assembly: Assembly): void {
-    if (this.#assemblies.get(assembly.piece) !== assembly) return;
-    this.#assemblies.delete(assembly.piece);
-    this.#memoryBytes -= assembly.data.length;
-    this.#picker.restore(assembly.piece);
+  /** The peer does not owe this piece any more; if nobody does, it is wanted again. */
+  #disown(peer: Peer, source: Source, piece: number): void {
+    if (!source.pieces.delete(piece)) return;
+    const sizeBytes = this.#incoming.pieces.sizeBytes(piece);
+    source.bytes -= sizeBytes;
+    const owners = (this.#owners.get(piece) ?? []).filter((owner) => owner !== peer);
+    if (owners.length > 0) {
+      this.#owners.set(piece, owners);
+      return;
+    }
+    this.#owners.delete(piece);
+    if (!this.#unwritten.has(piece)) this.#release(sizeBytes);
+    if (!this.#incoming.have.has(piece) && !this.#unwritten.has(piece)) this.#picker.restore(piece);
+  }
+
+  #release(sizeBytes: number): void {
+    this.#outstandingBytes -= sizeBytes;
+    this.#budget.give(sizeBytes);
   }
 
   onHave(peer: Peer, piece: number): void {
-    if (!this.#windows.has(peer)) return;
+    if (!this.#sources.has(peer)) return;
     this.#picker.changeAvailability(piece, 1);
     if (!peer.interestedInThem && !this.#incoming.have.has(piece)) this.#setInterest(peer, true);
     this.fill(peer);
@@ -126,234 +141,165 @@ export class Download {
     return false;
   }
 
-  /** The peer answers no more (BEP 3); with the fast extension it rejects each request itself. */
-  onChoke(peer: Peer): void {
-    const window = this.#windows.get(peer);
-    if (window !== undefined && peer.handshake?.fastExtension !== true) this.#release(peer, window);
-  }
-
-  onReject(peer: Peer, range: BlockRange): void {
-    const request = this.#windows.get(peer)?.settle(range, this.#now());
-    if (request === undefined) return;
-    request.assembly.unrequested(request.block, peer);
-    if (request.assembly.owner === peer) {
-      request.assembly.owner = undefined;
-      if (request.assembly.exclusive) this.#abandon(request.assembly);
-    }
-    // While it is not choking us, it rejects what it does not have.
-    if (!peer.chokedByThem && !request.cancelled && peer.pieces?.remove(range.piece) === true) {
-      this.#picker.changeAvailability(range.piece, -1);
+  /** The peer does not send these pieces: others are asked. */
+  onReturned(peer: Peer, pieces: readonly number[], why: 'rejected' | 'choked'): void {
+    const source = this.#sources.get(peer);
+    if (source === undefined) return;
+    for (const piece of pieces) {
+      this.#disown(peer, source, piece);
+      // While it is not choking us, it rejects what it does not have.
+      if (why === 'choked' || peer.chokedByThem) continue;
+      if (peer.pieces?.remove(piece) === true) this.#picker.changeAvailability(piece, -1);
     }
     this.fillAll();
   }
 
   /** Asks all peers for what there is room for. */
   fillAll(): void {
-    for (const peer of this.#windows.keys()) this.fill(peer);
+    for (const peer of this.#sources.keys()) this.fill(peer);
   }
 
   fill(peer: Peer): void {
-    const window = this.#windows.get(peer);
-    if (window === undefined || this.#paused || peer.chokedByThem || peer.closed) return;
-    window.peerQueue = peer.extension?.requestQueue ?? window.peerQueue;
-    const { room } = window;
-    if (room <= 0) return;
-    for (let count = 0; count < room; count++) {
-      const next = this.#nextBlock(peer, window);
-      if (next === undefined) break;
-      const range = next.assembly.rangeOf(next.block);
-      next.assembly.requested(next.block, peer);
-      window.add(range, next, this.#now());
-      peer.send({ type: 'request', range });
+    const source = this.#sources.get(peer);
+    if (source === undefined || this.#paused || this.#closed) return;
+    if (peer.chokedByThem || peer.closed) return;
+    // Enough that the data plane has a next piece at hand while we hear of the last one.
+    const { pieceSizeBytes } = this.#incoming.metainfo.info;
+    const targetBytes = 1.25 * peer.tally.windowBytes + pieceSizeBytes;
+    // Small gaps are left open, so that pieces are asked for several at a time.
+    if (source.bytes > 0.75 * targetBytes) return;
+    const wanted: number[] = [];
+    while (source.bytes < targetBytes && source.pieces.size < maxPiecesAsked) {
+      const piece = this.#pick(peer, source);
+      if (piece === undefined) break;
+      this.#own(peer, source, piece);
+      wanted.push(piece);
     }
+    if (wanted.length > 0) peer.want(wanted);
   }
 
-  /**
-   * What to ask this peer for next: a block of its own piece; of a piece that lost its peer; of a
-   * new piece; then, of another's piece; at last, a block that another was asked for already.
-   */
-  #nextBlock(peer: Peer, window: RequestWindow): PendingRequest | undefined {
-    const mine = this.#openBlock((assembly) => assembly.owner === peer);
-    if (mine !== undefined) return mine;
-    const has = (assembly: Assembly) => peer.pieces?.has(assembly.piece) === true;
-    const orphan = this.#openBlock((assembly) => assembly.owner === undefined && has(assembly));
-    const begun = orphan ?? this.#begin(peer);
-    if (begun !== undefined) {
-      begun.assembly.owner = peer;
-      return begun;
-    }
-    const shared = this.#openBlock((assembly) => !assembly.exclusive && has(assembly));
-    if (shared !== undefined) return shared;
-    // Doubling costs bandwidth: only who has nothing else to send does it.
-    if (this.#picker.wantedCount > 0 || window.size > 0) return undefined;
-    return this.#doubledBlock(peer, has);
+  #own(peer: Peer, source: Source, piece: number): void {
+    if (source.pieces.size === 0) source.sinceMs = this.#now();
+    source.pieces.add(piece);
+    source.bytes += this.#incoming.pieces.sizeBytes(piece);
+    this.#owners.set(piece, [...(this.#owners.get(piece) ?? []), peer]);
   }
 
-  #openBlock(suits: (assembly: Assembly) => boolean): PendingRequest | undefined {
-    for (const assembly of this.#assemblies.values()) {
-      if (!suits(assembly)) continue;
-      const block = assembly.unrequestedBlock();
-      if (block !== undefined) return { assembly, block, cancelled: false };
-    }
-    return undefined;
-  }
-
-  #doubledBlock(peer: Peer, suits: (assembly: Assembly) => boolean): PendingRequest | undefined {
-    for (const assembly of this.#assemblies.values()) {
-      if (assembly.exclusive || !suits(assembly)) continue;
-      const block = assembly.blockToDouble(peer, endGameRequesters);
-      if (block !== undefined) return { assembly, block, cancelled: false };
-    }
-    return undefined;
-  }
-
-  #begin(peer: Peer): PendingRequest | undefined {
-    const { info } = this.#incoming.metainfo;
-    const full = this.#memoryBytes + info.pieceSizeBytes > memoryBytes;
+  /** A piece that nobody was asked for; at last, one that another owes and will not send soon. */
+  #pick(peer: Peer, source: Source): number | undefined {
     if (peer.pieces === undefined) return undefined;
-    if (full && this.#memoryBytes > 0) {
-      this.#abandonUnavailable();
-      return undefined;
-    }
+    const { pieceSizeBytes } = this.#incoming.metainfo.info;
+    if (this.#outstandingBytes > 0 && !this.#budget.hasRoom(pieceSizeBytes)) return undefined;
     const piece = this.#picker.pick(peer.pieces);
-    if (piece === undefined) return undefined;
+    if (piece === undefined) {
+      // Doubling costs bandwidth: only who has nothing else to send does it.
+      return source.pieces.size > 0 ? undefined : this.#pickDoubled(peer, source);
+    }
     const sizeBytes = this.#incoming.pieces.sizeBytes(piece);
-    const exclusive = this.#suspects.has(piece);
-    const assembly = new Assembly({ piece, sizeBytes, exclusive });
-    this.#assemblies.set(piece, assembly);
-    this.#memoryBytes += sizeBytes;
-    return { assembly, block: 0, cancelled: false };
+    this.#budget.take(sizeBytes);
+    this.#outstandingBytes += sizeBytes;
+    return piece;
   }
 
-  /** Frees the memory of a piece that nobody who is connected can complete. */
-  #abandonUnavailable(): void {
-    for (const assembly of this.#assemblies.values()) {
-      if (assembly.owner !== undefined || this.#picker.availability(assembly.piece) > 0) continue;
-      this.#abandon(assembly);
-      return;
+  #pickDoubled(peer: Peer, source: Source): number | undefined {
+    const helper = this.#paceOf(peer, source);
+    for (const [piece, owners] of this.#owners) {
+      if (owners.length >= endGameOwners || owners.includes(peer)) continue;
+      if (peer.pieces?.has(piece) !== true) continue;
+      const sizeBytes = this.#incoming.pieces.sizeBytes(piece);
+      const slow = owners.every((owner) => {
+        const owing = this.#sources.get(owner);
+        return owing === undefined || worthDoubling(this.#paceOf(owner, owing), helper, sizeBytes);
+      });
+      if (slow) return piece;
     }
+    return undefined;
   }
 
-  /**
-   * Takes a block.
-   * @throws PeerError PEER_PROTOCOL when it was not asked for
-   */
-  onBlock(peer: Peer, piece: number, beginBytes: number, data: Uint8Array): void {
-    const window = this.#windows.get(peer);
-    const range: BlockRange = { piece, beginBytes, lengthBytes: data.length };
-    const request = window?.settle(range, this.#now());
-    if (window === undefined || request === undefined) {
-      throw new PeerError('PEER_PROTOCOL', `${peer.address} sent a block that nobody asked for`);
-    }
-    this.receivedBytes += data.length;
-    peer.receivedBytes += data.length;
-    window.measure(data.length);
-    const { assembly } = request;
-    if (this.#assemblies.get(piece) === assembly) {
-      const others = assembly.receive(request.block, peer, data) ?? [];
-      for (const other of others) this.#cancel(other, range);
-      if (assembly.isComplete) this.#verify(assembly);
-    }
-    this.fill(peer);
+  #paceOf(peer: Peer, source: Source): SourcePace {
+    const { rateBytesPerSecond } = peer.tally;
+    const sinceMs = Math.max(source.sinceMs, peer.lastPayloadMs);
+    const silentMs = this.#now() - sinceMs;
+    return { outstandingBytes: source.bytes, rateBytesPerSecond, silentMs };
   }
 
-  #cancel(peer: Peer, range: BlockRange): void {
-    const request = this.#windows.get(peer)?.find(range);
-    if (request === undefined) return;
-    request.cancelled = true;
-    // Without the fast extension a cancelled request may or may not be answered; so the block is
-    // let come, and not used.
-    if (peer.handshake?.fastExtension === true) peer.send({ type: 'cancel', range });
-  }
-
-  #verify(assembly: Assembly): void {
-    const { piece, data } = assembly;
-    this.#assemblies.delete(piece);
-    if (this.#incoming.isPiece(piece, data)) {
-      const liars = this.#suspects.convict(piece, data);
-      if (liars.size > 0) this.#events.onLiars(liars, badBlock(piece));
-      void this.#write(piece, data);
-      return;
+  /** A piece is verified and written. */
+  onVerified(piece: number): void {
+    const owners = this.#owners.get(piece) ?? [];
+    const wasUnwritten = this.#unwritten.delete(piece);
+    const isNew = this.#incoming.note(piece);
+    this.#picker.take(piece);
+    for (const owner of owners) {
+      const source = this.#sources.get(owner);
+      if (source === undefined) continue;
+      // To who has sent it, this says nothing.
+      if (owners.length > 1) owner.unwant([piece]);
+      this.#disown(owner, source, piece);
     }
-    this.#memoryBytes -= data.length;
-    this.#picker.restore(piece);
-    const [author, ...others] = assembly.contributors;
-    if (author !== undefined && others.length === 0) {
-      this.#events.onLiars(new Set([author]), badBlock(piece));
-    } else {
-      this.#suspects.note(piece, assembly.evidence());
-    }
-  }
-
-  /** Returns when nothing is being written; for who closes the files. */
-  async idle(): Promise<void> {
-    while (this.#writes.size > 0) await Promise.allSettled(this.#writes);
-  }
-
-  async #write(piece: number, data: Buffer): Promise<void> {
-    const writing = this.#incoming.write(piece, data);
-    this.#writes.add(writing);
-    try {
-      await writing;
-    } catch (error) {
-      this.#unwritten.set(piece, data);
-      this.#pause(error as StarlingError);
-      return;
-    } finally {
-      this.#writes.delete(writing);
-    }
-    this.#memoryBytes -= data.length;
-    this.#unwritten.delete(piece);
-    this.#events.onPiece(piece, data);
-    // A piece counts as here before the bitmap says so: the last write is the end.
-    if (this.#incoming.have.isFull && this.#writes.size === 0) {
-      for (const peer of this.#windows.keys()) this.#setInterest(peer, false);
+    if (wasUnwritten && owners.length === 0) this.#release(this.#incoming.pieces.sizeBytes(piece));
+    if (!isNew) return;
+    this.#events.onPiece(piece);
+    if (this.#paused && this.#unwritten.size === 0) this.#resume();
+    if (this.#incoming.have.isFull) {
+      for (const peer of this.#sources.keys()) this.#setInterest(peer, false);
       this.#events.onComplete();
-    } else {
-      this.fillAll();
+      return;
     }
+    for (const owner of owners) this.fill(owner);
   }
 
-  #pause(error: StarlingError): void {
+  #resume(): void {
+    this.#paused = false;
+    this.#events.onResumed();
+    this.fillAll();
+  }
+
+  /** A piece is not what the image has there. */
+  onUntrue(peer: Peer, piece: number): void {
+    const source = this.#sources.get(peer);
+    if (source !== undefined) this.#disown(peer, source, piece);
+    this.#events.onLiar(peer.id, badPiece(peer, piece));
+  }
+
+  /** A verified piece could not be written; its data plane keeps it. */
+  onUnwritten(piece: number, error: StarlingError): void {
+    if (this.#incoming.have.has(piece)) return;
+    this.#unwritten.add(piece);
+    for (const owner of this.#owners.get(piece) ?? []) {
+      const source = this.#sources.get(owner);
+      if (source !== undefined) this.#disown(owner, source, piece);
+    }
     this.#retryAtMs = this.#now() + retryWriteMs;
     if (this.#paused) return;
     this.#paused = true;
     this.#events.onPaused(error);
   }
 
-  /** Called about once a second: measures, gives up silent peers, tries again to write. */
+  /** Called about once a second: gives up silent peers, tries again to write, asks for more. */
   tick(): void {
     const now = this.#now();
-    for (const [peer, window] of this.#windows) {
-      window.tick(now - this.#tickedMs);
-      if (window.size > 0 && now - window.lastAnswerMs > answerTimeoutMs && !this.#paused) {
-        peer.close(new PeerError('PEER_TIMEOUT', `${peer.address} answers no requests`));
-      }
+    for (const [peer, source] of this.#sources) {
+      if (source.pieces.size === 0 || this.#paused) continue;
+      if (this.#paceOf(peer, source).silentMs <= answerTimeoutMs) continue;
+      peer.close(new PeerError('PEER_TIMEOUT', `${peer.address} answers no requests`));
     }
-    this.#tickedMs = now;
-    if (this.#paused && now >= this.#retryAtMs && this.#writes.size === 0) void this.#retry();
-    else this.fillAll();
+    if (!this.#paused) {
+      this.fillAll();
+    } else if (now >= this.#retryAtMs) {
+      this.#retryAtMs = now + retryWriteMs;
+      this.#events.onRetry();
+    }
   }
 
-  /** Writes one piece; if that works, all the others, and goes on. */
-  async #retry(): Promise<void> {
-    const [first, ...others] = this.#unwritten;
-    if (first === undefined) return;
-    await this.#write(...first);
-    if (this.#unwritten.has(first[0])) return;
-    await Promise.all(others.map(([piece, data]) => this.#write(piece, data)));
-    if (this.#unwritten.size > 0) return;
-    this.#paused = false;
-    this.#events.onResumed();
-    this.fillAll();
+  /** Gives back what was reserved; nothing is asked for any more. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#release(this.#outstandingBytes);
   }
 }
 
-const badBlock = (piece: number): PeerError =>
-  new PeerError(
-    'PEER_BAD_BLOCK',
-    `a peer sent a block of piece ${piece} that is not in the image`,
-    {
-      evidence: { piece, blockBytes },
-    },
-  );
+const badPiece = (peer: Peer, piece: number): PeerError =>
+  new PeerError('PEER_BAD_BLOCK', `${peer.address} sent a piece ${piece} that is not the image's`, {
+    evidence: { piece, peer: peer.id },
+  });

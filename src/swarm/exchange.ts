@@ -1,17 +1,20 @@
-import { connect, createServer, isIP, type Server, type Socket } from 'node:net';
-import { once } from 'node:events';
+import { isIP } from 'node:net';
 import { ConfigError, PeerError } from '../errors.ts';
 import type { TreeDurability, ImageStore, StoredImage } from '../image/index.ts';
+import type { PeerTlsOptions } from '../trust/index.ts';
 import type { Endpoint } from './announce.ts';
 import { Announcer } from './announcer.ts';
+import type { DataLane } from './data/data-lane.ts';
+import { DataLanes } from './data/data-lanes.ts';
+import type { DataEvent, Transport } from './data/data-protocol.ts';
 import { DialBook } from './dial-book.ts';
 import { FileIndex } from './file-index.ts';
-import type { Handshake } from './handshake.ts';
+import { encodeHandshake, type Handshake } from './handshake.ts';
 import { Peer } from './peer.ts';
-import { PieceCache } from './piece-cache.ts';
+import { PieceBudget } from './piece-budget.ts';
 import { Swarm } from './swarm.ts';
+import { SwarmData, type SwarmLimits } from './swarm-data.ts';
 import type { SwarmStatus } from './swarm-status.ts';
-import { TokenBucket } from './token-bucket.ts';
 
 export interface ExchangeComponents {
   readonly store: ImageStore;
@@ -22,10 +25,25 @@ export interface ExchangeComponents {
   readonly now: () => number;
 }
 
+/** What the sealed transport needs: who we are, and who else belongs. */
+export interface Seal {
+  readonly tls: PeerTlsOptions;
+  /** The peer ids of the fleet. All others are refused in the handshake. */
+  readonly members: ReadonlySet<string>;
+}
+
 export interface ExchangeInit {
   readonly host: string;
-  /** 0: the system gives one. */
+  /** Of the sealed listener, or, without a seal, of the plain one. 0: the system gives one. */
   readonly port: number;
+  /** With it connections are sealed, and what this host opens always is. */
+  readonly seal: Seal | undefined;
+  /** Whether ordinary BitTorrent clients may connect: plain, and whoever they are. */
+  readonly open: boolean;
+  /** The port for those, where there is a sealed listener too. */
+  readonly openPort: number;
+  /** How many threads carry the data; 0: the thread of the caller does. */
+  readonly threads: number;
   readonly trackers: readonly string[];
   /** Limits of all swarms together; Infinity: none. */
   readonly uploadBytesPerSecond: number;
@@ -38,6 +56,10 @@ export interface ExchangeInit {
 export const defaultExchangeInit: ExchangeInit = {
   host: '0.0.0.0',
   port: 0,
+  seal: undefined,
+  open: false,
+  openPort: 0,
+  threads: 1,
   trackers: [],
   uploadBytesPerSecond: Infinity,
   downloadBytesPerSecond: Infinity,
@@ -46,93 +68,154 @@ export const defaultExchangeInit: ExchangeInit = {
 
 interface Membership {
   readonly swarm: Swarm;
-  readonly announcer: Announcer;
+  readonly data: SwarmData;
+  readonly announcers: readonly Announcer[];
   readonly dials: DialBook;
 }
 
 const handshakeTimeoutMs = 10_000;
-const dialTimeoutMs = 5_000;
 const tickMs = 1_000;
 const wantedPeers = 50;
-/** Pieces kept in memory for peers that ask for what others asked for. */
-const cacheBytes = 32 << 20;
+/** Blocks kept in memory for peers that ask for what others asked for. */
+const cacheBytes = 16 << 20;
+/** Pieces that are put together, or wait to be written, in all swarms. */
+const budgetBytes = 48 << 20;
 
 /**
- * The data plane of one host: its listener, its connections, its limits and its swarms. Connections
- * are plain TCP; the sealed transport will take their place.
+ * The data plane of one host as its main thread sees it: listeners, connections, limits and swarms.
+ * The main thread decides; what carries the data is in ./data.
  */
 export class Exchange implements AsyncDisposable {
   readonly peerId: Buffer;
   readonly #components: ExchangeComponents;
   readonly #init: ExchangeInit;
-  readonly #server: Server;
-  readonly #uploadLimit: TokenBucket;
-  readonly #downloadLimit: TokenBucket;
+  readonly #lanes: DataLanes;
   readonly #memberships = new Map<string, Membership>();
-  readonly #connections = new Set<Peer>();
+  readonly #byKey = new Map<number, Membership>();
+  readonly #peers = new Map<number, Peer>();
   readonly #files: FileIndex;
-  readonly #cache = new PieceCache({ limitBytes: cacheBytes });
+  readonly #budget = new PieceBudget({ limitBytes: budgetBytes });
+  readonly #ports = new Map<Transport, number>();
+  #nextKey = 1;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
   private constructor(components: ExchangeComponents, init: ExchangeInit) {
     this.#components = components;
     this.#init = init;
-    const { now, random } = components;
     const prefix = Buffer.from('-SG0100-', 'latin1');
-    const suffix = Buffer.from(Array.from({ length: 12 }, () => Math.floor(random() * 256)));
-    this.peerId = Buffer.concat([prefix, suffix]);
-    this.#uploadLimit = new TokenBucket({ now }, { rateBytesPerSecond: init.uploadBytesPerSecond });
-    this.#downloadLimit = new TokenBucket(
-      { now },
-      { rateBytesPerSecond: init.downloadBytesPerSecond },
-    );
+    const bytes = Array.from({ length: 12 }, () => Math.floor(components.random() * 256));
+    this.peerId = Buffer.concat([prefix, Buffer.from(bytes)]);
     this.#files = new FileIndex(components.store);
-    this.#server = createServer({ pauseOnConnect: false }, (socket) => {
-      this.#accept(socket);
-    });
+    this.#lanes = new DataLanes(
+      {
+        onAccepted: (event, lane) => {
+          this.#accept(event, lane);
+        },
+        onEvent: (event) => {
+          this.#onEvent(event);
+        },
+        onDeath: (error, lane) => {
+          this.#onDeath(error, lane);
+        },
+      },
+      { ...init, cacheBytes, tls: init.seal?.tls },
+    );
   }
 
   /**
-   * Opens the listener.
-   * @throws ConfigError CONFIG_IN_USE when the address can't be listened on
+   * Opens the listeners.
+   * @throws ConfigError CONFIG_IN_USE when an address can't be listened on; CONFIG_MISSING when it is
+   * neither said who belongs nor that anybody does
    */
   static async open(
     components: ExchangeComponents,
     init: Partial<ExchangeInit>,
   ): Promise<Exchange> {
-    const exchange = new Exchange(components, { ...defaultExchangeInit, ...init });
-    await components.store.open();
-    await exchange.#files.load();
-    const { host, port } = exchange.#init;
-    try {
-      exchange.#server.listen({ host, port });
-      await once(exchange.#server, 'listening');
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new ConfigError('CONFIG_IN_USE', `can't listen on ${host}:${port}: ${why}`, { cause });
+    const whole = { ...defaultExchangeInit, ...init };
+    if (whole.seal === undefined && !whole.open) {
+      throw new ConfigError(
+        'CONFIG_MISSING',
+        'say who belongs to the fleet, for a sealed swarm, or that it is open to anybody',
+      );
     }
-    exchange.#server.on('error', (error) => {
-      exchange.#init.onWarning?.('accepting a connection failed', error);
-    });
+    const exchange = new Exchange(components, whole);
+    try {
+      await components.store.open();
+      await exchange.#files.load();
+      await exchange.#listen();
+    } catch (error) {
+      await exchange[Symbol.asyncDispose]();
+      throw error;
+    }
     exchange.#timer = setInterval(() => {
       exchange.#tick();
     }, tickMs);
     return exchange;
   }
 
+  async #listen(): Promise<void> {
+    const { host, port, openPort, seal, open } = this.#init;
+    if (seal !== undefined) {
+      this.setMembers(seal.members);
+      this.#ports.set('sealed', await this.#lanes.listen({ transport: 'sealed', host, port }));
+    }
+    if (open) {
+      const own = seal === undefined ? port : openPort;
+      this.#ports.set('plain', await this.#lanes.listen({ transport: 'plain', host, port: own }));
+    }
+  }
+
+  /** How this host connects to others. There is no way from sealed to plain. */
+  get #transport(): Transport {
+    return this.#init.seal === undefined ? 'plain' : 'sealed';
+  }
+
+  /** The port of the sealed listener, or, without one, of the plain one. */
   get port(): number {
-    const address = this.#server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
+    return this.#ports.get(this.#transport) ?? 0;
+  }
+
+  /** The port for ordinary clients, if there is one. */
+  get openPort(): number | undefined {
+    return this.#ports.get('plain');
+  }
+
+  /** Changes who belongs: who does not any more is cut off at once. */
+  setMembers(members: ReadonlySet<string>): void {
+    this.#lanes.postAll({ type: 'members', peerIds: [...members] });
+    for (const peer of this.#peers.values()) {
+      if (peer.identity === undefined || members.has(peer.identity)) continue;
+      peer.close(new PeerError('PEER_NOT_MEMBER', `${peer.identity} is not a member any more`));
+    }
   }
 
   /** Changes the limits while running. */
   setLimits(limits: { uploadBytesPerSecond?: number; downloadBytesPerSecond?: number }): void {
-    if (limits.uploadBytesPerSecond !== undefined) {
-      this.#uploadLimit.rateBytesPerSecond = limits.uploadBytesPerSecond;
+    const { uploadBytesPerSecond: up, downloadBytesPerSecond: down } = limits;
+    if (up !== undefined) this.#lanes.uploadRate.bytesPerSecond = up;
+    if (down !== undefined) this.#lanes.downloadRate.bytesPerSecond = down;
+  }
+
+  /**
+   * Changes limits and priority of one swarm while it runs.
+   * @throws ConfigError CONFIG_INVALID when this host has no such image
+   */
+  setSwarmLimits(imageId: string, limits: SwarmLimits): void {
+    const membership = this.#memberships.get(imageId);
+    if (membership === undefined) {
+      throw new ConfigError('CONFIG_INVALID', `the image ${imageId} is in no swarm of this host`);
     }
-    if (limits.downloadBytesPerSecond !== undefined) {
-      this.#downloadLimit.rateBytesPerSecond = limits.downloadBytesPerSecond;
+    membership.data.setLimits(limits);
+    if (limits.priority !== undefined) this.#shareOut();
+  }
+
+  /** The swarms that fetch share by weight; while none of higher priority does, none stands back. */
+  #shareOut(): void {
+    const fetching = [...this.#memberships.values()].filter(({ swarm }) => !swarm.isWhole);
+    const most = Math.max(0, ...fetching.map(({ data }) => data.weight));
+    for (const { data } of this.#memberships.values()) {
+      data.setShare(most === 0 ? 1 : Math.min(1, data.weight / most));
     }
   }
 
@@ -166,7 +249,9 @@ export class Exchange implements AsyncDisposable {
     this.#memberships.delete(imageId);
     this.#files.forget(imageId);
     await membership.swarm[Symbol.asyncDispose]();
-    await membership.announcer[Symbol.asyncDispose]();
+    this.#byKey.delete(membership.data.key);
+    await Promise.all(membership.announcers.map((announcer) => announcer[Symbol.asyncDispose]()));
+    this.#shareOut();
   }
 
   /** Connects to a peer of which something else than a tracker told. */
@@ -183,32 +268,44 @@ export class Exchange implements AsyncDisposable {
     const { store, durability, random, now } = this.#components;
     const findFiles = (root: string) => this.#files.find(root);
     const listenPort = () => this.port;
+    const data = new SwarmData({ lanes: this.#lanes }, { key: this.#nextKey++ });
+    const budget = this.#budget;
     const swarm = new Swarm(
-      { store, durability, random, now, findFiles, listenPort, cache: this.#cache },
+      { store, durability, random, now, findFiles, listenPort, data, budget },
       { imageId, ...init },
     );
     const dials = new DialBook({ now });
-    const membership: Membership = {
-      swarm,
-      dials,
-      announcer: this.#announce(swarm, (endpoints) => {
-        dials.add(endpoints);
-        this.#dialMore(membership);
-      }),
+    const onEndpoints = (endpoints: readonly Endpoint[]) => {
+      dials.add(endpoints);
+      this.#dialMore(membership);
     };
+    const announcers = [...this.#ports].map(([transport, port]) =>
+      this.#announce(swarm, { transport, port }, onEndpoints),
+    );
+    const membership: Membership = { swarm, data, dials, announcers };
     this.#memberships.set(imageId, membership);
+    this.#byKey.set(data.key, membership);
+    this.#shareOut();
     swarm.onChange = () => this.#init.onChange?.(swarm.status());
     swarm.completed.then(
       (stored) => {
         this.#files.add(stored);
-        if (init.stored === undefined) membership.announcer.announceCompleted();
+        this.#shareOut();
+        if (init.stored !== undefined) return;
+        for (const announcer of announcers) announcer.announceCompleted();
       },
       () => undefined,
     );
     return swarm;
   }
 
-  #announce(swarm: Swarm, onEndpoints: (endpoints: readonly Endpoint[]) => void): Announcer {
+  /** Ordinary clients are told of the plain port, members of the sealed one. */
+  #announce(
+    swarm: Swarm,
+    listener: { transport: Transport; port: number },
+    onEndpoints: (endpoints: readonly Endpoint[]) => void,
+  ): Announcer {
+    const own = listener.transport === this.#transport;
     return new Announcer(this.#components, {
       trackers: this.#init.trackers,
       describe: () => {
@@ -216,15 +313,16 @@ export class Exchange implements AsyncDisposable {
         return {
           infoHash: swarm.infoHash,
           peerId: this.peerId,
-          port: this.port,
+          port: listener.port,
+          sealed: listener.transport === 'sealed',
           uploadedBytes: status.sentBytes,
           downloadedBytes: status.receivedBytes,
           leftBytes: swarm.leftBytes,
-          wanted: wantedPeers,
+          wanted: own ? wantedPeers : 0,
         };
       },
-      isStarving: () => !swarm.isWhole && swarm.peers.size === 0,
-      onEndpoints,
+      isStarving: () => own && !swarm.isWhole && swarm.peers.size === 0,
+      onEndpoints: own ? onEndpoints : () => undefined,
       onError: (error) => this.#init.onWarning?.('announcing failed; it is tried again', error),
     });
   }
@@ -245,7 +343,7 @@ export class Exchange implements AsyncDisposable {
       !swarm.isWhole &&
       swarm.state !== 'failed' &&
       swarm.peers.size + dials.dialing < wantedPeers &&
-      this.#connections.size < this.#init.maxConnections
+      this.#peers.size < this.#init.maxConnections
     ) {
       const endpoint = dials.next(isConnected);
       if (endpoint === undefined) return;
@@ -254,32 +352,27 @@ export class Exchange implements AsyncDisposable {
   }
 
   #dial(swarm: Swarm, dials: DialBook, endpoint: Endpoint): void {
-    const socket = connect({ ...endpoint, timeout: dialTimeoutMs });
-    socket.on('timeout', () => socket.destroy());
-    const peer = this.#open(socket, addressText(endpoint), true, (handshake) => {
+    const { infoHash } = swarm;
+    const { link, lane } = this.#lanes.dial(endpoint, {
+      transport: this.#transport,
+      handshake: Uint8Array.from(encodeHandshake({ infoHash, peerId: this.peerId })),
+    });
+    const init = { link, address: addressText(endpoint), outgoing: true };
+    const peer = this.#take(lane, init, (handshake) => {
       dials.succeeded(endpoint);
       this.#welcome(peer, handshake, swarm, () => {
         dials.forgo(endpoint);
       });
     });
-    socket.once('connect', () => {
-      socket.setTimeout(0);
-      peer.sendHandshake(swarm.infoHash, this.peerId);
-    });
-    socket.once('close', () => {
+    peer.onEnd = () => {
       if (swarm.isBanned(peer.id)) dials.forgo(endpoint);
       else dials.ended(endpoint);
-    });
+    };
   }
 
-  #accept(socket: Socket): void {
-    if (this.#closed || this.#connections.size >= this.#init.maxConnections) {
-      socket.destroy();
-      return;
-    }
-    const host = (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
-    const address = addressText({ host, port: socket.remotePort ?? 0 });
-    const peer = this.#open(socket, address, false, (handshake) => {
+  #accept(event: Extract<DataEvent, { type: 'accepted' }>, lane: DataLane): void {
+    const { link, address } = event;
+    const peer = this.#take(lane, { link, address, outgoing: false }, (handshake) => {
       const swarm = this.#swarmOf(handshake);
       if (swarm === undefined) {
         peer.close(new PeerError('PEER_PROTOCOL', `${address} asks for an image that is not here`));
@@ -288,39 +381,57 @@ export class Exchange implements AsyncDisposable {
       peer.sendHandshake(answeredHash(swarm, handshake), this.peerId);
       this.#welcome(peer, handshake, swarm, () => undefined);
     });
+    if (this.#closed || this.#peers.size > this.#init.maxConnections) peer.close();
   }
 
-  #open(
-    socket: Socket,
-    address: string,
-    outgoing: boolean,
+  #take(
+    lane: DataLane,
+    init: { link: number; address: string; outgoing: boolean },
     onHandshake: (handshake: Handshake) => void,
   ): Peer {
     const timer = setTimeout(() => {
-      peer.close(new PeerError('PEER_TIMEOUT', `${address} sent no handshake`));
+      peer.close(new PeerError('PEER_TIMEOUT', `${init.address} sent no handshake`));
     }, handshakeTimeoutMs);
-    const peer = new Peer(
+    const peer: Peer = new Peer(
+      { lane, now: this.#components.now },
       {
-        socket,
-        uploadLimit: this.#uploadLimit,
-        downloadLimit: this.#downloadLimit,
-        now: this.#components.now,
-      },
-      {
-        address,
-        outgoing,
+        ...init,
         onHandshake: (_, handshake) => {
           clearTimeout(timer);
           onHandshake(handshake);
         },
+        onClosed: () => {
+          clearTimeout(timer);
+          this.#peers.delete(init.link);
+        },
       },
     );
-    this.#connections.add(peer);
-    socket.once('close', () => {
-      clearTimeout(timer);
-      this.#connections.delete(peer);
-    });
+    this.#peers.set(init.link, peer);
     return peer;
+  }
+
+  #onEvent(event: DataEvent): void {
+    switch (event.type) {
+      case 'verified':
+        this.#peers.get(event.link)?.onEvent(event);
+        this.#byKey.get(event.image)?.swarm.onVerified(event.piece);
+        return;
+      case 'unwritten':
+        this.#byKey.get(event.image)?.swarm.onUnwritten(event);
+        return;
+      case 'warning':
+        this.#init.onWarning?.(event.message, new Error(event.failure.message));
+        return;
+      default:
+        if ('link' in event) this.#peers.get(event.link)?.onEvent(event);
+    }
+  }
+
+  /** A thread that dies takes its connections with it, and this host can't go on as it was. */
+  #onDeath(error: Error, lane: DataLane): void {
+    this.#init.onWarning?.('a data thread has died', error);
+    for (const peer of this.#peers.values()) if (peer.isIn(lane)) peer.close(error);
+    for (const { swarm } of this.#memberships.values()) swarm.fail(error);
   }
 
   #swarmOf(handshake: Handshake): Swarm | undefined {
@@ -360,20 +471,19 @@ export class Exchange implements AsyncDisposable {
   /** Of two connections with one peer both sides keep the one that the smaller id opened. */
   #keeps(twin: Peer, newer: Peer): boolean {
     if (twin.outgoing === newer.outgoing) return true;
-    const weAreSmaller = this.peerId.toString('hex') < newer.id;
+    const theirs = newer.handshake?.peerId.toString('hex') ?? '';
+    const weAreSmaller = this.peerId.toString('hex') < theirs;
     return twin.outgoing === weAreSmaller;
   }
 
-  /** Leaves all swarms, closes all connections and the listener. */
+  /** Leaves all swarms, closes all connections and the listeners, ends the threads. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#timer);
-    const closed = once(this.#server, 'close');
-    this.#server.close();
     await Promise.all([...this.#memberships.keys()].map((imageId) => this.leave(imageId)));
-    for (const peer of this.#connections) peer.close();
-    await closed;
+    for (const peer of [...this.#peers.values()]) peer.close();
+    await this.#lanes.end();
   }
 }
 

@@ -14,6 +14,8 @@ export interface ExtensionHandshake {
   readonly metadataBytes: number | undefined;
   /** How many requests the peer lets wait. */
   readonly requestQueue: number | undefined;
+  /** The largest block that the peer sends, where that is more than 16 KiB: our own extension. */
+  readonly maxRequestBytes: number | undefined;
   /** The port on which the peer accepts connections. */
   readonly listenPort: number | undefined;
   readonly client: string | undefined;
@@ -23,12 +25,18 @@ export interface ExtensionHandshake {
 export const metadataExtensionId = 3;
 export const extensionHandshakeId = 0;
 export const metadataPieceBytes = 16_384;
+/**
+ * Under this key of the extension handshake (BEP 10) a Starling peer says how large a block it sends.
+ * Others ignore it, and are asked for 16 KiB as ever.
+ */
+const maxRequestKey = 'sg_max_request';
 
 const bencodeLimits = { maxDepth: 8, maxValues: 1_000 };
 
 export function encodeExtensionHandshake(init: {
   metadataBytes: number | undefined;
   requestQueue: number;
+  maxRequestBytes: number;
   listenPort: number | undefined;
   client: string;
 }): Buffer {
@@ -37,6 +45,7 @@ export function encodeExtensionHandshake(init: {
     metadata_size: init.metadataBytes,
     p: init.listenPort,
     reqq: init.requestQueue,
+    [maxRequestKey]: init.maxRequestBytes,
     v: init.client,
   });
 }
@@ -51,6 +60,7 @@ export function parseExtensionHandshake(payload: Uint8Array): ExtensionHandshake
     metadataId: messages instanceof Map ? integer(messages.get('ut_metadata'), 255) : undefined,
     metadataBytes: integer(value.get('metadata_size'), maxInfoBytes),
     requestQueue: integer(value.get('reqq'), 1_000_000),
+    maxRequestBytes: integer(value.get(maxRequestKey), 1 << 24),
     listenPort: integer(value.get('p'), 65_535),
     client:
       client instanceof Uint8Array ? Buffer.from(client).toString('utf8').slice(0, 100) : undefined,

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { StorageError } from '../errors.ts';
 import type { ImageInfo } from '../image/index.ts';
 import { OpenFiles } from './open-files.ts';
-import type { PieceCache } from './piece-cache.ts';
 import { PieceMap } from './piece-map.ts';
 
 /** Gives bytes of an image, from wherever it lies. Only verified pieces may be asked for. */
@@ -16,41 +15,21 @@ export interface PieceReader {
 }
 
 const openFilesLimit = 64;
-/** Pieces up to this size are read whole, and kept for the next who asks. */
-const wholeReadBytes = 512 << 10;
-
-/** Reads pieces from a tree on disk. */
+/** Reads pieces from a tree on disk, for answers about hashes; blocks are read by the data planes. */
 export class ImageReader implements PieceReader, AsyncDisposable {
   /** Where the tree lies. */
   tree: string;
   /** Where it may be moved to, at a moment that nobody is told. */
   movesTo: string | undefined;
-  readonly #cache: PieceCache;
   readonly #pieces: PieceMap;
   readonly #files = new OpenFiles({ flags: constants.O_RDONLY, limit: openFilesLimit });
 
-  constructor(components: { cache: PieceCache }, init: { info: ImageInfo; tree: string }) {
-    this.#cache = components.cache;
+  constructor(init: { info: ImageInfo; tree: string }) {
     this.tree = init.tree;
     this.#pieces = new PieceMap(init.info);
   }
 
   async read(piece: number, beginBytes: number, lengthBytes: number): Promise<Buffer> {
-    const { imageId } = this.#pieces.info;
-    const sizeBytes = this.#pieces.sizeBytes(piece);
-    const inside = beginBytes + lengthBytes <= sizeBytes;
-    if (!inside || sizeBytes > wholeReadBytes) {
-      return this.#readFile(piece, beginBytes, lengthBytes);
-    }
-    let data = this.#cache.get(imageId, piece);
-    if (data === undefined) {
-      data = await this.#readFile(piece, 0, sizeBytes);
-      this.#cache.put(imageId, piece, data);
-    }
-    return data.subarray(beginBytes, beginBytes + lengthBytes);
-  }
-
-  async #readFile(piece: number, beginBytes: number, lengthBytes: number): Promise<Buffer> {
     const { path: name } = this.#pieces.fileOf(piece);
     const path = join(this.tree, name);
     const position = this.#pieces.offsetBytes(piece) + beginBytes;

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { constants } from 'node:fs';
 import {
   chmod,
   copyFile,
@@ -32,7 +32,6 @@ import {
   type TreeLayout,
 } from '../image/index.ts';
 import { Bitfield } from '../policy/index.ts';
-import { OpenFiles } from './open-files.ts';
 import { PieceMap } from './piece-map.ts';
 import { storageFailure } from './storage-failure.ts';
 
@@ -47,14 +46,13 @@ export interface ReusableFile {
   readonly executable: boolean;
 }
 
-const openFilesLimit = 64;
-/** Files up to this size are written at once. */
-const smallFileBytes = 256 << 10;
+/** A bitmap that is not written does no harm: after a kill, pieces of so long are fetched again. */
+const gatherNotesMs = 20;
 
 /**
- * An image that is being fetched, on disk. Only verified pieces are written, each is noted in a
- * bitmap after it is written, and what the bitmap says is hashed again before it is believed after
- * a restart: the bitmap may have reached the disk when the data did not.
+ * An image that is being fetched, on disk. The data planes write pieces that they have verified, each
+ * is noted in a bitmap after it is written, and what the bitmap says is hashed again before it is
+ * believed after a restart: the bitmap may have reached the disk when the data did not.
  */
 export class IncomingImage implements AsyncDisposable {
   readonly metainfo: Metainfo;
@@ -65,12 +63,9 @@ export class IncomingImage implements AsyncDisposable {
   readonly #folder: string;
   /** Files that are links into other images: read-only and on disk already. */
   readonly #linked = new Set<string>();
-  readonly #files = new OpenFiles({
-    flags: constants.O_RDWR | constants.O_CREAT,
-    limit: openFilesLimit,
-  });
   #noted: Promise<void> = Promise.resolve();
-  #nextNote: Promise<void> | undefined;
+  #noteTimer: NodeJS.Timeout | undefined;
+  #closed = false;
 
   private constructor(components: IncomingComponents, metainfo: Metainfo) {
     this.#components = components;
@@ -183,48 +178,22 @@ export class IncomingImage implements AsyncDisposable {
   }
 
   /**
-   * Writes a piece whose hash was checked, and notes that it is here.
-   * @throws StorageError; then the piece is not noted and may be written again.
+   * Notes that a piece is verified and written. The bitmap follows soon.
+   * @returns whether it is new
    */
-  async write(piece: number, data: Buffer): Promise<void> {
-    const file = this.pieces.fileOf(piece);
-    const path = join(this.tree, file.path);
-    try {
-      if (file.pieceCount === 1 && data.length <= smallFileBytes) writeSmallFile(path, data);
-      else await this.#writeAt(path, this.pieces.offsetBytes(piece), data);
-      this.have.add(piece);
-      await this.#note();
-    } catch (error) {
-      this.have.remove(piece);
-      throw storageFailure('writing', path, error);
-    }
+  note(piece: number): boolean {
+    if (!this.have.add(piece)) return false;
+    this.#noteSoon();
+    return true;
   }
 
-  async #writeAt(path: string, position: number, data: Buffer): Promise<void> {
-    await this.#files.use(path, async (handle) => {
-      for (let done = 0; done < data.length;) {
-        const { bytesWritten } = await handle.write(
-          data,
-          done,
-          data.length - done,
-          position + done,
-        );
-        done += bytesWritten;
-      }
-    });
-  }
-
-  /** Writes the bitmap; what is added while one write is under way goes with the next. */
-  #note(): Promise<void> {
-    this.#nextNote ??= this.#noted.then(() => {
-      this.#nextNote = undefined;
-      const written = this.#files.use(this.#bitmapPath, async (handle) => {
-        await handle.write(this.have.toBytes(), 0, undefined, 0);
-      });
-      this.#noted = written.catch(() => undefined);
-      return written;
-    });
-    return this.#nextNote;
+  /** What is noted within a short time is written together. */
+  #noteSoon(): void {
+    if (this.#closed) return;
+    this.#noteTimer ??= setTimeout(() => {
+      this.#noteTimer = undefined;
+      this.#noted = this.#noted.then(() => this.#writeBitmap()).catch(() => undefined);
+    }, gatherNotesMs);
   }
 
   /**
@@ -322,7 +291,7 @@ export class IncomingImage implements AsyncDisposable {
       await this.#makeEmptyFiles();
       const seal = { ...options, sealed: this.#linked };
       await sealTree({ durability: this.#forgetting() }, this.tree, layout, seal);
-      await this.#files[Symbol.asyncDispose]();
+      await this.#flushNotes();
       await chmod(this.#torrentPath, 0o444);
       await durability.syncFile(this.#torrentPath);
       await rm(this.#bitmapPath, { force: true });
@@ -396,9 +365,20 @@ export class IncomingImage implements AsyncDisposable {
     };
   }
 
-  /** Closes the files; what is on disk stays, to go on from. */
+  /** Writes what was noted; what is on disk stays, to go on from. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#files[Symbol.asyncDispose]();
+    if (this.#closed) return;
+    this.#closed = true;
+    const untold = this.#noteTimer !== undefined;
+    await this.#flushNotes();
+    // A disk that fails has been told of already, or is when the fetch goes on.
+    if (untold) await this.#writeBitmap().catch(() => undefined);
+  }
+
+  async #flushNotes(): Promise<void> {
+    clearTimeout(this.#noteTimer);
+    this.#noteTimer = undefined;
+    await this.#noted;
   }
 }
 
@@ -433,19 +413,6 @@ async function onlyWhole(wanted: readonly Reusable[]): Promise<Reusable[]> {
     ),
   );
   return wanted.filter(({ file }, index) => sizes[index] === file.sizeBytes);
-}
-
-/**
- * Writes a file of one piece at once. Opening, writing and closing it in the thread pool takes longer
- * than the system needs for all three, thousands of times in an image of small files.
- */
-function writeSmallFile(path: string, data: Buffer): void {
-  const file = openSync(path, 'w');
-  try {
-    for (let done = 0; done < data.length;) done += writeSync(file, data, done);
-  } finally {
-    closeSync(file);
-  }
 }
 
 async function linkOver(from: string, path: string): Promise<void> {

@@ -9,7 +9,9 @@ export {
   Exchange,
   type ExchangeComponents,
   type ExchangeInit,
+  type Seal,
 } from './exchange.ts';
+export type { Priority, SwarmLimits } from './swarm-data.ts';
 export { cancellableDelay } from './delay.ts';
 export type { Swarm } from './swarm.ts';
 export type { SwarmState, SwarmStatus } from './swarm-status.ts';

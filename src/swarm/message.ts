@@ -62,13 +62,23 @@ const hashRangeBytes = 48;
 /** The bytes before the data of a `piece` message, its length prefix among them. */
 export const pieceHeaderBytes = 13;
 
-/** The header of a `piece` message; the data follows it. */
-export function encodePieceHeader(piece: number, beginBytes: number, lengthBytes: number): Buffer {
+/** Writes the header of a `piece` message; the data follows it. */
+export function encodePieceHeaderInto(
+  bytes: Buffer,
+  at: number,
+  piece: number,
+  beginBytes: number,
+  lengthBytes: number,
+): void {
+  bytes.writeUInt32BE(9 + lengthBytes, at);
+  bytes[at + 4] = messageId.piece;
+  bytes.writeUInt32BE(piece, at + 5);
+  bytes.writeUInt32BE(beginBytes, at + 9);
+}
+
+function encodePieceHeader(piece: number, beginBytes: number, lengthBytes: number): Buffer {
   const header = Buffer.allocUnsafe(pieceHeaderBytes);
-  header.writeUInt32BE(9 + lengthBytes, 0);
-  header[4] = messageId.piece;
-  header.writeUInt32BE(piece, 5);
-  header.writeUInt32BE(beginBytes, 9);
+  encodePieceHeaderInto(header, 0, piece, beginBytes, lengthBytes);
   return header;
 }
 
@@ -219,3 +229,6 @@ const hashRange = (body: Buffer): HashRange => ({
   length: body.readUInt32BE(41),
   proofLayers: body.readUInt32BE(45),
 });
+
+/** How many requests may wait; what is advertised as `reqq` (BEP 10). */
+export const requestQueueLimit = 2_000;

@@ -5,6 +5,7 @@ export class PeerTally {
   readonly #peers: () => Iterable<Peer>;
   readonly #receivedFromGone = new Map<string, number>();
   #sentToGoneBytes = 0;
+  #receivedFromGoneBytes = 0;
 
   constructor(components: { peers: () => Iterable<Peer> }) {
     this.#peers = components.peers;
@@ -14,11 +15,18 @@ export class PeerTally {
   left(peer: Peer): void {
     add(this.#receivedFromGone, peer);
     this.#sentToGoneBytes += peer.sentBytes;
+    this.#receivedFromGoneBytes += peer.receivedBytes;
   }
 
   get sentBytes(): number {
     let sum = this.#sentToGoneBytes;
     for (const peer of this.#peers()) sum += peer.sentBytes;
+    return sum;
+  }
+
+  get receivedBytes(): number {
+    let sum = this.#receivedFromGoneBytes;
+    for (const peer of this.#peers()) sum += peer.receivedBytes;
     return sum;
   }
 

@@ -1,52 +1,65 @@
-import type { Socket } from 'node:net';
 import { PeerError } from '../errors.ts';
 import { Bitfield } from '../policy/index.ts';
+import type { DataLane } from './data/data-lane.ts';
+import type { DataEvent, Tally } from './data/data-protocol.ts';
 import type { ExtensionHandshake } from './extension.ts';
-import { encodeHandshake, type Handshake } from './handshake.ts';
-import type { PieceReader } from './image-reader.ts';
-import { encodeMessage, type BlockRange, type Message } from './message.ts';
-import { MessageReader } from './message-reader.ts';
-import type { TokenBucket } from './token-bucket.ts';
-import { requestQueueLimit, UploadQueue } from './upload-queue.ts';
+import { encodeHandshake, parseHandshake, type Handshake } from './handshake.ts';
+import { encodeMessage, parseMessage, type Message } from './message.ts';
 
 /** What a swarm does with a connection. */
 export interface PeerListener {
   onMessage(peer: Peer, message: Message): void;
+  /** A piece that the peer sent is not what the image has there. */
+  onUntrue(peer: Peer, piece: number): void;
+  /** The peer does not send these pieces now. */
+  onReturned(peer: Peer, pieces: readonly number[], why: 'rejected' | 'choked'): void;
+  /** Its counters have changed. */
+  onTally(peer: Peer): void;
   onClose(peer: Peer, error: Error | undefined): void;
 }
 
 export interface PeerComponents {
-  readonly socket: Socket;
-  readonly uploadLimit: TokenBucket;
-  readonly downloadLimit: TokenBucket;
+  /** The data plane that has the connection. */
+  readonly lane: Pick<DataLane, 'post'>;
   /** Milliseconds that only grow. */
   readonly now: () => number;
 }
 
 export interface PeerInit {
+  /** The number of the connection in its data plane. */
+  readonly link: number;
   /** host:port, for people. */
   readonly address: string;
   /** Whether we opened the connection. */
   readonly outgoing: boolean;
   readonly onHandshake: (peer: Peer, handshake: Handshake) => void;
+  readonly onClosed: () => void;
 }
 
 /** What is known of a peer's pieces before it is known how many there are. */
-type EarlyPieces = { all: boolean; bits: Uint8Array | undefined; singles: number[] };
+interface EarlyPieces {
+  all: boolean;
+  bits: Uint8Array | undefined;
+  readonly singles: number[];
+}
 
-const defaultMaxMessageBytes = 1 << 20;
 const maxEarlyPieces = 100_000;
 
 /**
- * One connection: its bytes, its state in the protocol, and what each side has. What to ask for is
- * decided by the swarm.
+ * One connection, as the main thread sees it: its state in the protocol, and what each side has. The
+ * connection itself is in a data plane, and what to ask for is decided by the swarm.
  */
 export class Peer {
+  readonly link: number;
   readonly address: string;
   readonly outgoing: boolean;
   handshake: Handshake | undefined;
   extension: ExtensionHandshake | undefined;
   listener: PeerListener | undefined;
+  /** Called once, when the connection is closed. */
+  onEnd: (() => void) | undefined;
+  /** Of a sealed connection: the peer id that its certificate proves. */
+  identity: string | undefined;
   /** It knows merkle trees and hash requests (BEP 52). */
   speaksV2 = false;
   /** They do not answer our requests at the moment. */
@@ -54,98 +67,51 @@ export class Peer {
   interestedInThem = false;
   /** The pieces they have, once the number of pieces is known. */
   pieces: Bitfield | undefined;
-  readonly uploads: UploadQueue;
   /** Hash requests of theirs that are being answered. */
   hashRequests = 0;
-  receivedBytes = 0;
-  sentBytes = 0;
+  tally: Tally = { receivedBytes: 0, sentBytes: 0, windowBytes: 256 << 10, rateBytesPerSecond: 0 };
   lastReceivedMs: number;
   lastSentMs: number;
-  readonly #socket: Socket;
-  readonly #reader: MessageReader;
+  /** When payload came last. */
+  lastPayloadMs: number;
+  readonly #lane: Pick<DataLane, 'post'>;
   readonly #now: () => number;
-  readonly #downloadLimit: TokenBucket;
+  readonly #onHandshake: (peer: Peer, handshake: Handshake) => void;
+  readonly #onClosed: () => void;
   #early: EarlyPieces = { all: false, bits: undefined, singles: [] };
-  #resumeTimer: NodeJS.Timeout | undefined;
-  #gathering = false;
+  #unsent: Buffer[] = [];
   #closed = false;
 
   constructor(components: PeerComponents, init: PeerInit) {
+    this.link = init.link;
     this.address = init.address;
     this.outgoing = init.outgoing;
-    this.#socket = components.socket;
+    this.#lane = components.lane;
     this.#now = components.now;
-    this.#downloadLimit = components.downloadLimit;
-    this.lastReceivedMs = this.lastSentMs = components.now();
-    this.uploads = new UploadQueue(
-      { socket: components.socket, bucket: components.uploadLimit },
-      {
-        onSent: (bytes) => {
-          this.sentBytes += bytes;
-          this.lastSentMs = this.#now();
-        },
-        onError: (error) => {
-          this.close(error as Error);
-        },
-      },
-    );
-    this.#reader = new MessageReader(
-      {
-        onHandshake: (handshake) => {
-          this.handshake = handshake;
-          init.onHandshake(this, handshake);
-        },
-        onMessage: (message) => this.listener?.onMessage(this, message),
-      },
-      { maxMessageBytes: defaultMaxMessageBytes },
-    );
-    this.#listen();
+    this.#onHandshake = init.onHandshake;
+    this.#onClosed = init.onClosed;
+    this.lastReceivedMs = this.lastSentMs = this.lastPayloadMs = components.now();
   }
 
-  #listen(): void {
-    this.#socket.setNoDelay(true);
-    this.#socket.on('data', (chunk: Buffer) => {
-      this.#receive(chunk);
-    });
-    this.#socket.on('error', (cause) => {
-      this.close(
-        new PeerError('PEER_CLOSED', `the connection to ${this.address} failed`, { cause }),
-      );
-    });
-    this.#socket.on('close', () => {
-      this.close();
-    });
+  get receivedBytes(): number {
+    return this.tally.receivedBytes;
   }
 
-  #receive(chunk: Buffer): void {
-    this.lastReceivedMs = this.#now();
-    const waitMs = this.#downloadLimit.take(chunk.length);
-    if (waitMs > 0) this.#pauseReading(waitMs);
-    try {
-      this.#reader.push(chunk);
-    } catch (error) {
-      this.close(error as Error);
-    }
+  get sentBytes(): number {
+    return this.tally.sentBytes;
   }
 
-  #pauseReading(ms: number): void {
-    this.#socket.pause();
-    clearTimeout(this.#resumeTimer);
-    this.#resumeTimer = setTimeout(() => this.#socket.resume(), ms);
-  }
-
-  /** The name by which this peer is banned: the id that it chose. */
+  /** The name by which this peer is banned: what it proved, or else the id that it chose. */
   get id(): string {
-    return this.handshake?.peerId.toString('hex') ?? this.address;
+    return this.identity ?? this.handshake?.peerId.toString('hex') ?? this.address;
+  }
+
+  isIn(lane: Pick<DataLane, 'post'>): boolean {
+    return this.#lane === lane;
   }
 
   get closed(): boolean {
     return this.#closed;
-  }
-
-  /** What waits to be sent because they do not read. */
-  get backlogBytes(): number {
-    return this.#socket.writableLength;
   }
 
   /** host:port where the peer accepts connections, as far as it is known. */
@@ -155,34 +121,121 @@ export class Peer {
     return this.address.replace(/:\d+$/, `:${port}`);
   }
 
+  /** Takes what its data plane tells of it. */
+  onEvent(event: Extract<DataEvent, { link: number }>): void {
+    if (this.#closed) return;
+    try {
+      this.#take(event);
+    } catch (error) {
+      this.close(error as Error);
+    }
+  }
+
+  #take(event: Extract<DataEvent, { link: number }>): void {
+    switch (event.type) {
+      case 'handshake':
+        this.lastReceivedMs = this.#now();
+        this.identity = event.identity;
+        this.handshake = parseHandshake(Buffer.from(event.bytes));
+        this.#onHandshake(this, this.handshake);
+        return;
+      case 'message':
+        this.lastReceivedMs = this.#now();
+        this.#onBody(event.body);
+        return;
+      case 'verified':
+      case 'tally':
+        this.#count(event.tally);
+        return;
+      case 'untrue':
+        this.listener?.onUntrue(this, event.piece);
+        return;
+      case 'returned':
+        this.listener?.onReturned(this, event.pieces, event.why);
+        return;
+      case 'closed':
+        this.#count(event.tally);
+        this.#ended(event.failure && new PeerError('PEER_CLOSED', event.failure.message));
+        return;
+      case 'accepted':
+        return;
+    }
+  }
+
+  #onBody(body: Uint8Array): void {
+    const message = parseMessage(Buffer.from(body.buffer, body.byteOffset, body.length));
+    if (message !== undefined) {
+      this.listener?.onMessage(this, message);
+      return;
+    }
+    throw new PeerError('PEER_PROTOCOL', `${this.address} sent a malformed message ${body[0]}`);
+  }
+
+  #count(tally: Tally): void {
+    const now = this.#now();
+    if (tally.receivedBytes > this.receivedBytes) this.lastPayloadMs = this.lastReceivedMs = now;
+    if (tally.sentBytes > this.sentBytes) this.lastSentMs = now;
+    this.tally = tally;
+    this.listener?.onTally(this);
+  }
+
   sendHandshake(infoHash: Buffer, peerId: Buffer): void {
-    this.#socket.write(encodeHandshake({ infoHash, peerId }));
+    this.#post(encodeHandshake({ infoHash, peerId }));
   }
 
   send(message: Message): void {
     if (this.#closed) return;
     this.lastSentMs = this.#now();
-    this.#gather();
-    this.#socket.write(encodeMessage(message));
+    this.#post(encodeMessage(message));
   }
 
-  /** What is sent in one go of the event loop leaves in one system call. */
-  #gather(): void {
-    if (this.#gathering) return;
-    this.#gathering = true;
-    this.#socket.cork();
-    process.nextTick(() => {
-      this.#gathering = false;
-      this.#socket.uncork();
+  /** What is sent in one go of the event loop is posted together. */
+  #post(bytes: Buffer): void {
+    if (this.#unsent.push(bytes) > 1) return;
+    queueMicrotask(() => {
+      this.flush();
     });
   }
 
-  /** Queues an answer. @throws PeerError when they flood us with requests */
-  answer(range: BlockRange, reader: PieceReader): void {
-    if (this.uploads.length >= requestQueueLimit) {
-      throw new PeerError('PEER_PROTOCOL', `${this.address} sent more requests than it may`);
+  /** Hands on what waits to be sent: before anything that must come after it. */
+  flush(): void {
+    const unsent = this.#unsent;
+    if (unsent.length === 0) return;
+    this.#unsent = [];
+    // Bytes of their own: what is posted is copied with all the memory that it lies in.
+    const bytes = new Uint8Array(unsent.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const part of unsent) {
+      bytes.set(part, at);
+      at += part.length;
     }
-    this.uploads.push(range, reader);
+    this.#lane.post({ type: 'send', link: this.link, bytes });
+  }
+
+  /** Says which image the connection is about. */
+  bind(image: number, pieceCount: number): void {
+    this.flush();
+    this.#lane.post({ type: 'bind', link: this.link, image });
+    const maxMessageBytes = Math.ceil(pieceCount / 8) + 1;
+    this.#lane.post({ type: 'peer', link: this.link, abilities: { maxMessageBytes } });
+    this.resolvePieces(pieceCount);
+  }
+
+  /** What the peer says of itself; it may say it again. */
+  setExtension(extension: ExtensionHandshake): void {
+    this.extension = extension;
+    const { maxRequestBytes, requestQueue } = extension;
+    const abilities = { maxRequestBytes, requestQueue };
+    this.#lane.post({ type: 'peer', link: this.link, abilities });
+  }
+
+  want(pieces: readonly number[]): void {
+    this.flush();
+    this.#lane.post({ type: 'want', link: this.link, pieces });
+  }
+
+  unwant(pieces: readonly number[]): void {
+    if (!this.#closed) this.#lane.post({ type: 'unwant', link: this.link, pieces });
   }
 
   /**
@@ -192,9 +245,8 @@ export class Peer {
    */
   learnPieces(message: Message): number | undefined {
     if (message.type === 'have') return this.#learnPiece(message.piece);
-    const early: EarlyPieces = { all: message.type === 'haveAll', bits: undefined, singles: [] };
-    if (message.type === 'bitfield') early.bits = Buffer.from(message.bits);
-    this.#early = early;
+    const bits = message.type === 'bitfield' ? Buffer.from(message.bits) : undefined;
+    this.#early = { all: message.type === 'haveAll', bits, singles: [] };
     if (this.pieces !== undefined) this.pieces = this.#resolve(this.pieces.length);
     return undefined;
   }
@@ -211,7 +263,6 @@ export class Peer {
 
   /** Tells how many pieces there are, so that what was learned before makes sense. */
   resolvePieces(pieceCount: number): Bitfield {
-    this.#reader.maxMessageBytes = Math.max(defaultMaxMessageBytes, Math.ceil(pieceCount / 8) + 1);
     this.pieces ??= this.#resolve(pieceCount);
     return this.pieces;
   }
@@ -236,11 +287,17 @@ export class Peer {
   /** Ends the connection. The listener is told once. */
   close(error?: Error): void {
     if (this.#closed) return;
+    this.flush();
+    this.#lane.post({ type: 'drop', link: this.link });
+    this.#ended(error);
+  }
+
+  #ended(error: Error | undefined): void {
+    if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#resumeTimer);
-    this.#reader.close();
-    this.uploads.close();
-    this.#socket.destroy();
+    this.#unsent = [];
+    this.#onClosed();
     this.listener?.onClose(this, error);
+    this.onEnd?.();
   }
 }

@@ -10,6 +10,7 @@ import {
 } from '../image/index.ts';
 import { Bitfield } from '../policy/index.ts';
 import { Answers } from './answers.ts';
+import { maxBlockBytes } from './data/wire-reader.ts';
 import { Download } from './download.ts';
 import {
   encodeExtensionHandshake,
@@ -18,25 +19,29 @@ import {
   parseExtensionHandshake,
   parseMetadataMessage,
 } from './extension.ts';
+import type { DataEvent } from './data/data-protocol.ts';
 import { HaveNews } from './have-news.ts';
 import { ImageReader } from './image-reader.ts';
 import { IncomingImage, type ReusableFile } from './incoming-image.ts';
 import { LayerFetch } from './layer-fetch.ts';
-import type { Message } from './message.ts';
+import { requestQueueLimit, type Message } from './message.ts';
 import { MetadataFetch } from './metadata-fetch.ts';
 import type { Peer, PeerListener } from './peer.ts';
 import { PeerTally } from './peer-tally.ts';
-import type { PieceCache } from './piece-cache.ts';
+import type { PieceBudget } from './piece-budget.ts';
 import { PieceMap } from './piece-map.ts';
+import { storageFailure } from './storage-failure.ts';
+import type { SwarmData } from './swarm-data.ts';
 import type { SwarmState, SwarmStatus } from './swarm-status.ts';
-import { requestQueueLimit } from './upload-queue.ts';
 
 export interface SwarmComponents {
   readonly store: ImageStore;
   readonly durability: TreeDurability;
   readonly random: () => number;
   readonly now: () => number;
-  readonly cache: PieceCache;
+  /** How its data travels. */
+  readonly data: SwarmData;
+  readonly budget: PieceBudget;
   /** Files that this host has already, by merkle root. */
   readonly findFiles: (rootHex: string) => readonly ReusableFile[];
   readonly listenPort: () => number | undefined;
@@ -141,7 +146,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
       verifiedPieces: this.#have?.count ?? 0,
       verifiedBytes: this.#verifiedBytes(),
       reusedBytes: this.#reusedBytes,
-      receivedBytes: this.#download?.receivedBytes ?? 0,
+      receivedBytes: this.#tally.receivedBytes,
       sentBytes: this.#tally.sentBytes,
       peers: this.#peers.size,
       sources: this.#tally.sources(),
@@ -233,14 +238,16 @@ export class Swarm implements PeerListener, AsyncDisposable {
       this.#pauseUntilStorage(error, () => this.#openIncoming(metainfo));
       return;
     }
+    if (signal.aborted) return;
     this.#have = incoming.have;
-    this.#content = contentOf(metainfo, incoming.tree, components.cache);
+    this.#content = contentOf(metainfo, incoming.tree);
+    components.data.open(metainfo, incoming.tree, incoming.have);
     this.#set('fetching');
     const knownBefore = [...incoming.have];
     this.#download = this.#makeDownload(incoming);
     for (const peer of this.#peers) {
       this.#guard(peer, () => {
-        peer.resolvePieces(metainfo.info.pieceCount);
+        components.data.bind(peer);
         for (const piece of knownBefore) peer.send({ type: 'have', piece });
         this.#download?.addPeer(peer);
       });
@@ -250,22 +257,26 @@ export class Swarm implements PeerListener, AsyncDisposable {
   }
 
   #makeDownload(incoming: IncomingImage): Download {
+    const { budget, random, now, data } = this.#components;
     return new Download(
-      { incoming, random: this.#components.random, now: this.#components.now },
+      { incoming, budget, random, now },
       {
-        onPiece: (piece, data) => {
-          this.#components.cache.put(this.imageId, piece, data);
+        onPiece: (piece) => {
+          data.setHeld(piece, true);
           this.#news.add(piece);
           this.onChange?.();
         },
-        onLiars: (peerIds, error) => {
-          this.#ban(peerIds, error);
+        onLiar: (peerId, error) => {
+          this.#ban(peerId, error);
         },
         onPaused: (error) => {
           this.#set('paused', error.message);
         },
         onResumed: () => {
           this.#set('fetching');
+        },
+        onRetry: () => {
+          data.retryWrites();
         },
         onComplete: () => {
           this.#run(() => this.#finish());
@@ -283,14 +294,18 @@ export class Swarm implements PeerListener, AsyncDisposable {
     if (this.#content !== undefined) {
       const { name } = incoming.metainfo.info;
       this.#content.reader.movesTo = join(store.directory, this.imageId, name);
+      this.#components.data.moveTo(this.#content.reader.movesTo, false);
     }
     try {
       const stored = await incoming.complete({ signal: this.#closing.signal });
       if (this.#content !== undefined) this.#content.reader.tree = stored.tree;
+      this.#components.data.moveTo(stored.tree, true);
       this.#set('seeding');
       this.#complete(stored);
     } catch (error) {
       if (!isStorageFault(error)) throw error;
+      // What could not be synced is not here any more.
+      this.#components.data.setAllHeld(incoming.have);
       this.#pauseUntilStorage(error, () => this.#finishAgain(incoming));
     }
   }
@@ -308,6 +323,8 @@ export class Swarm implements PeerListener, AsyncDisposable {
       this.#pauseUntilStorage(error, () => this.#finishAgain(incoming));
       return;
     }
+    this.#download?.close();
+    await this.#components.data.close();
     await incoming[Symbol.asyncDispose]();
     await this.#openIncoming(incoming.metainfo);
   }
@@ -324,7 +341,8 @@ export class Swarm implements PeerListener, AsyncDisposable {
     const { info } = stored.metainfo;
     this.#info = info;
     this.#have = Bitfield.full(info.pieceCount);
-    this.#content = contentOf(stored.metainfo, stored.tree, this.#components.cache);
+    this.#content = contentOf(stored.metainfo, stored.tree);
+    this.#components.data.open(stored.metainfo, stored.tree, this.#have);
     this.#state = 'seeding';
     this.#complete(stored);
   }
@@ -343,7 +361,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
       // Inside a fleet there is no choking: hosts have one owner.
       peer.send({ type: 'unchoke' });
       if (this.#content !== undefined) {
-        peer.resolvePieces(this.#content.metainfo.info.pieceCount);
+        this.#components.data.bind(peer);
         this.#download?.addPeer(peer);
       }
       this.#layers?.ask(peer);
@@ -367,6 +385,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
     const payload = encodeExtensionHandshake({
       metadataBytes: this.#info?.encoded.length,
       requestQueue: requestQueueLimit,
+      maxRequestBytes: maxBlockBytes,
       listenPort: this.#components.listenPort(),
       client: clientName,
     });
@@ -400,7 +419,6 @@ export class Swarm implements PeerListener, AsyncDisposable {
     switch (message.type) {
       case 'choke':
         peer.chokedByThem = true;
-        this.#download?.onChoke(peer);
         return;
       case 'unchoke':
         peer.chokedByThem = false;
@@ -411,18 +429,6 @@ export class Swarm implements PeerListener, AsyncDisposable {
       case 'haveAll':
       case 'haveNone':
         this.#onPieces(peer, message);
-        return;
-      case 'request':
-        this.#answers.request(peer, message.range);
-        return;
-      case 'cancel':
-        if (peer.uploads.cancel(message.range)) this.#answers.reject(peer, message.range);
-        return;
-      case 'rejectRequest':
-        this.#download?.onReject(peer, message.range);
-        return;
-      case 'piece':
-        this.#onBlock(peer, message);
         return;
       case 'extended':
         this.#onExtended(peer, message.id, message.payload);
@@ -442,30 +448,60 @@ export class Swarm implements PeerListener, AsyncDisposable {
       case 'suggestPiece':
       case 'allowedFast':
       case 'unknown':
+      // Blocks are the data plane's.
+      case 'request':
+      case 'cancel':
+      case 'rejectRequest':
+      case 'piece':
         return;
     }
   }
 
   #onPieces(peer: Peer, message: Message): void {
-    const known = this.#download !== undefined && peer.pieces !== undefined;
-    if (known && message.type !== 'have') this.#download?.removePeer(peer);
+    const download = peer.pieces === undefined ? undefined : this.#download;
+    if (message.type !== 'have' && download !== undefined) {
+      download.changePieces(peer, () => peer.learnPieces(message));
+      return;
+    }
     const piece = peer.learnPieces(message);
-    if (!known) return;
-    if (message.type !== 'have') this.#download?.addPeer(peer);
-    else if (piece !== undefined) this.#download?.onHave(peer, piece);
-    this.#download?.fill(peer);
+    if (piece !== undefined) download?.onHave(peer, piece);
   }
 
-  #onBlock(peer: Peer, message: Extract<Message, { type: 'piece' }>): void {
-    if (this.#download === undefined) {
-      throw new PeerError('PEER_PROTOCOL', `${peer.address} sent a block that nobody asked for`);
-    }
-    this.#download.onBlock(peer, message.piece, message.beginBytes, message.data);
+  onUntrue(peer: Peer, piece: number): void {
+    this.#download?.onUntrue(peer, piece);
+  }
+
+  onReturned(peer: Peer, pieces: readonly number[], why: 'rejected' | 'choked'): void {
+    this.#download?.onReturned(peer, pieces, why);
+  }
+
+  onTally(peer: Peer): void {
+    this.#download?.fill(peer);
+    this.onChange?.();
+  }
+
+  /** A data plane has verified a piece and written it. */
+  onVerified(piece: number): void {
+    this.#download?.onVerified(piece);
+  }
+
+  /** A data plane could not write a piece that it has verified. */
+  onUnwritten(event: Extract<DataEvent, { type: 'unwritten' }>): void {
+    const { piece, path, failure } = event;
+    const cause = Object.assign(new Error(failure.message), { code: failure.code });
+    this.#download?.onUnwritten(piece, storageFailure('writing', path, cause));
+  }
+
+  /** Ends the swarm: something went wrong that is not an image's or a peer's fault. */
+  fail(error: Error): void {
+    this.#run(() => {
+      throw error;
+    });
   }
 
   #onExtended(peer: Peer, id: number, payload: Uint8Array): void {
     if (id === extensionHandshakeId) {
-      peer.extension = parseExtensionHandshake(payload);
+      peer.setExtension(parseExtensionHandshake(payload));
       this.#metadata?.ask(peer);
       this.#download?.fill(peer);
     } else if (id === metadataExtensionId) {
@@ -490,9 +526,9 @@ export class Swarm implements PeerListener, AsyncDisposable {
     this.onChange?.();
   }
 
-  #ban(peerIds: ReadonlySet<string>, error: PeerError): void {
-    for (const id of peerIds) this.#banned.add(id);
-    for (const peer of this.#peers) if (peerIds.has(peer.id)) peer.close(error);
+  #ban(peerId: string, error: PeerError): void {
+    this.#banned.add(peerId);
+    for (const peer of this.#peers) if (peer.id === peerId) peer.close(error);
   }
 
   /** Called about once a second. */
@@ -523,8 +559,9 @@ export class Swarm implements PeerListener, AsyncDisposable {
     this.#set('closed');
     this.#fail(new PeerError('PEER_CLOSED', `the swarm of ${this.imageId} was closed`));
     for (const peer of this.#peers) peer.close();
+    this.#download?.close();
     // What was begun on the disk ends before its files are closed.
-    await this.#download?.idle();
+    await this.#components.data.close();
     while (this.#running.size > 0) await Promise.all(this.#running);
     await this.#content?.reader[Symbol.asyncDispose]();
     await this.#incoming?.[Symbol.asyncDispose]();
@@ -537,10 +574,10 @@ interface Content {
   readonly reader: ImageReader;
 }
 
-const contentOf = (metainfo: Metainfo, tree: string, cache: PieceCache): Content => ({
+const contentOf = (metainfo: Metainfo, tree: string): Content => ({
   metainfo,
   pieces: new PieceMap(metainfo.info),
-  reader: new ImageReader({ cache }, { info: metainfo.info, tree }),
+  reader: new ImageReader({ info: metainfo.info, tree }),
 });
 
 /** A disk that is full or fails may come back; a damaged image will not. */

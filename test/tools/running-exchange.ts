@@ -35,6 +35,8 @@ export async function openExchange(
     },
     {
       host: '127.0.0.1',
+      open: true,
+      threads: 0,
       ...init,
       onChange: (status) => {
         for (const watcher of watchers) watcher(status);

@@ -1,0 +1,171 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { ConfigError } from '../../errors.ts';
+import type { PeerTlsOptions } from '../../trust/sealed.ts';
+import { LocalLane, ThreadLane, type DataLane } from './data-lane.ts';
+import type { DataCommand, DataEvent, Transport } from './data-protocol.ts';
+import { SharedRate } from './shared-rate.ts';
+
+export interface ListenerInit {
+  readonly transport: Transport;
+  readonly host: string;
+  /** 0: the system gives one. */
+  readonly port: number;
+}
+
+export interface DataLanesInit {
+  /** How many threads carry data; 0: that of the caller does. */
+  readonly threads: number;
+  readonly maxConnections: number;
+  /** What is kept in memory of what was read for peers, in all threads together. */
+  readonly cacheBytes: number;
+  readonly uploadBytesPerSecond: number;
+  readonly downloadBytesPerSecond: number;
+  readonly tls: PeerTlsOptions | undefined;
+}
+
+export interface DataLanesEvents {
+  onAccepted(event: Extract<DataEvent, { type: 'accepted' }>, lane: DataLane): void;
+  /** Something about a connection, or an image. */
+  onEvent(event: DataEvent, lane: DataLane): void;
+  onDeath(error: Error, lane: DataLane): void;
+}
+
+/** Links of peers that connect are counted down from here, for each lane from another place. */
+const linksPerLane = 1e12;
+
+/** The data planes of a host, and what they have in common: listeners, limits, members. */
+export class DataLanes {
+  readonly lanes: readonly DataLane[];
+  readonly uploadRate: SharedRate;
+  readonly downloadRate: SharedRate;
+  readonly #events: DataLanesEvents;
+  readonly #listening = new Map<DataLane, (event: DataEvent) => void>();
+  readonly #closing = new Map<number, { left: number; done: () => void }>();
+  #nextLink = 1;
+
+  constructor(events: DataLanesEvents, init: DataLanesInit) {
+    this.#events = events;
+    const uploadRate = SharedRate.create(init.uploadBytesPerSecond);
+    const downloadRate = SharedRate.create(init.downloadBytesPerSecond);
+    this.uploadRate = new SharedRate(uploadRate);
+    this.downloadRate = new SharedRate(downloadRate);
+    const count = Math.max(1, init.threads);
+    this.lanes = Array.from({ length: count }, (_, index) => {
+      const holder: { lane?: DataLane } = {};
+      const laneEvents = {
+        onEvent: (event: DataEvent) => {
+          if (holder.lane !== undefined) this.#onEvent(event, holder.lane);
+        },
+        onDeath: (error: Error) => {
+          if (holder.lane !== undefined) this.#events.onDeath(error, holder.lane);
+        },
+      };
+      const { maxConnections, tls } = init;
+      const firstAcceptedLink = -1 - index * linksPerLane;
+      const cacheBytes = Math.floor(init.cacheBytes / count);
+      const plane = {
+        maxConnections,
+        firstAcceptedLink,
+        cacheBytes,
+        uploadRate,
+        downloadRate,
+        tls,
+      };
+      holder.lane =
+        init.threads === 0 ? new LocalLane(laneEvents, plane) : new ThreadLane(laneEvents, plane);
+      return holder.lane;
+    });
+  }
+
+  #onEvent(event: DataEvent, lane: DataLane): void {
+    switch (event.type) {
+      case 'listening':
+      case 'listenFailed':
+        this.#listening.get(lane)?.(event);
+        return;
+      case 'accepted':
+        lane.links += 1;
+        this.#events.onAccepted(event, lane);
+        return;
+      case 'closed':
+        lane.links -= 1;
+        this.#events.onEvent(event, lane);
+        return;
+      case 'imageClosed': {
+        const closing = this.#closing.get(event.image);
+        if (closing !== undefined && --closing.left === 0) closing.done();
+        return;
+      }
+      case 'ended':
+        return;
+      default:
+        this.#events.onEvent(event, lane);
+    }
+  }
+
+  /**
+   * Listens in every lane at the same port; the system spreads the connections over them.
+   * @returns the port
+   * @throws ConfigError CONFIG_IN_USE when the address can't be listened on
+   */
+  async listen(init: ListenerInit): Promise<number> {
+    let { port } = init;
+    // Lanes share the port, and so would any other program that does as they do. So it is asked for
+    // alone first.
+    port = await claimPort(init.host, port);
+    for (const lane of this.lanes) {
+      const listening = new Promise<DataEvent>((resolve) => this.#listening.set(lane, resolve));
+      lane.post({ type: 'listen', ...init, port });
+      const event = await listening;
+      if (event.type === 'listenFailed') throw inUse(init.host, port, event.message);
+    }
+    return port;
+  }
+
+  /** Begins to connect. @returns the number of the link, and the lane that has it */
+  dial(
+    endpoint: { host: string; port: number },
+    init: { transport: Transport; handshake: Uint8Array },
+  ): { link: number; lane: DataLane } {
+    const lane = this.lanes.reduce((a, b) => (b.links < a.links ? b : a));
+    const link = this.#nextLink++;
+    lane.links += 1;
+    lane.post({ type: 'dial', link, ...endpoint, ...init });
+    return { link, lane };
+  }
+
+  postAll(command: DataCommand): void {
+    for (const lane of this.lanes) lane.post(command);
+  }
+
+  /** Closes the connections and files of an image; returns when nothing of it is being written. */
+  async closeImage(image: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#closing.set(image, { left: this.lanes.length, done: resolve });
+    this.postAll({ type: 'closeImage', image });
+    await promise;
+    this.#closing.delete(image);
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.lanes.map((lane) => lane.end()));
+  }
+}
+
+async function claimPort(host: string, port: number): Promise<number> {
+  const server = createServer();
+  try {
+    server.listen({ host, port });
+    await once(server, 'listening');
+  } catch (cause) {
+    throw inUse(host, port, cause instanceof Error ? cause.message : String(cause));
+  }
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return typeof address === 'object' && address !== null ? address.port : port;
+}
+
+const inUse = (host: string, port: number, why: string): ConfigError =>
+  new ConfigError('CONFIG_IN_USE', `can't listen on ${host}:${port}: ${why}`);

@@ -1,0 +1,275 @@
+import type { Server, Socket } from 'node:net';
+import { BlockSource } from './block-source.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { Connection, failureOf, type ConnectionComponents } from './connection.ts';
+import type { DataBatch, DataCommand, DataEvent, DataPlaneInit } from './data-protocol.ts';
+import { OpenImage } from './open-image.ts';
+import { PieceSink } from './piece-sink.ts';
+import { SharedRate } from './shared-rate.ts';
+import { TransportLayer, type OpenedSocket } from './transport.ts';
+
+const tallyMs = 500;
+/** Piece buffers that wait for the next piece. */
+const poolBytes = 16 << 20;
+
+type CommandOf<Type extends DataCommand['type']> = Extract<DataCommand, { type: Type }>;
+
+/**
+ * Carries the data of one thread: its listeners and connections, and the images that they serve and
+ * fetch. It decides nothing; see data-protocol.ts. What it reports in one turn of the event loop is
+ * posted together.
+ */
+export class DataPlane {
+  readonly #post: (batch: DataBatch) => void;
+  readonly #maxConnections: number;
+  readonly #transport: TransportLayer;
+  readonly #servers: Server[] = [];
+  readonly #connections = new Map<number, Connection>();
+  /** Connections that are being opened; there is nothing to read from them yet. */
+  readonly #dialing = new Map<number, Socket>();
+  readonly #images = new Map<number, OpenImage>();
+  readonly #pool = new BufferPool({ limitBytes: poolBytes });
+  readonly #source: BlockSource;
+  readonly #sink: PieceSink;
+  readonly #components: ConnectionComponents;
+  #members: ReadonlySet<string> = new Set();
+  #nextLink: number;
+  #events: DataEvent[] = [];
+  #batch = 0;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(components: { post: (batch: DataBatch) => void }, init: DataPlaneInit) {
+    this.#post = components.post;
+    this.#maxConnections = init.maxConnections;
+    this.#nextLink = init.firstAcceptedLink;
+    const isMember = (peerId: string) => this.#members.has(peerId);
+    this.#transport = new TransportLayer({ isMember }, { tls: init.tls });
+    this.#source = new BlockSource({ limitBytes: init.cacheBytes });
+    this.#sink = new PieceSink(
+      { pool: this.#pool },
+      {
+        onUnwritten: (image, piece, path, error) => {
+          const failure = failureOf(error);
+          this.#report({ type: 'unwritten', image: image.key, piece, path, failure });
+        },
+      },
+    );
+    this.#components = {
+      pool: this.#pool,
+      source: this.#source,
+      sink: this.#sink,
+      uploadRate: new SharedRate(init.uploadRate),
+      downloadRate: new SharedRate(init.downloadRate),
+      now: () => performance.now(),
+      report: (event) => {
+        this.#report(event);
+      },
+      onClose: ({ link }) => this.#connections.delete(link),
+    };
+    this.#timer = setInterval(() => {
+      for (const connection of this.#connections.values()) connection.tellTally();
+    }, tallyMs);
+  }
+
+  #report(event: DataEvent): void {
+    if (this.#events.push(event) === 1) setImmediate(() => this.#flush());
+    if ('link' in event) {
+      const connection = this.#connections.get(event.link);
+      if (connection !== undefined) connection.lastBatch = this.#batch + 1;
+    }
+  }
+
+  #flush(): void {
+    const events = this.#events;
+    this.#events = [];
+    if (events.length > 0) this.#post({ batch: ++this.#batch, events });
+  }
+
+  /** Does what the main thread says. */
+  obey(command: DataCommand): void {
+    switch (command.type) {
+      case 'listen':
+        void this.#listen(command);
+        return;
+      case 'dial':
+        this.#dial(command);
+        return;
+      case 'members':
+        this.#members = new Set(command.peerIds);
+        return;
+      case 'heard':
+        for (const connection of this.#connections.values()) {
+          if (connection.lastBatch <= command.batch) connection.heard();
+        }
+        return;
+      case 'end':
+        void this.#end();
+        return;
+      case 'openImage':
+      case 'moveImage':
+      case 'shareImage':
+      case 'retryWrites':
+      case 'closeImage':
+        this.#obeyForImage(command);
+        return;
+      case 'bind':
+      case 'peer':
+      case 'send':
+      case 'want':
+      case 'unwant':
+      case 'drop':
+        this.#obeyForLink(command);
+        return;
+    }
+  }
+
+  #obeyForImage(
+    command: CommandOf<'openImage' | 'moveImage' | 'shareImage' | 'retryWrites' | 'closeImage'>,
+  ): void {
+    if (command.type === 'openImage') {
+      this.#images.set(command.image, new OpenImage({ ...command, key: command.image }));
+      return;
+    }
+    const image = this.#images.get(command.image);
+    if (image === undefined) return;
+    if (command.type === 'retryWrites') this.#sink.retry(image);
+    else if (command.type === 'shareImage') image.share = command.share;
+    else if (command.type === 'closeImage') this.#closeImage(image);
+    else if (command.done) {
+      this.#sink.close(image);
+      image.tree = command.tree;
+      image.movesTo = undefined;
+    } else image.movesTo = command.tree;
+  }
+
+  #closeImage(image: OpenImage): void {
+    for (const connection of this.#connections.values()) {
+      if (connection.isOf(image)) connection.close();
+    }
+    this.#images.delete(image.key);
+    this.#sink.whenIdle(image, () => {
+      this.#sink.close(image);
+      this.#source.close(image);
+      this.#report({ type: 'imageClosed', image: image.key });
+    });
+  }
+
+  #obeyForLink(command: CommandOf<'bind' | 'peer' | 'send' | 'want' | 'unwant' | 'drop'>): void {
+    if (command.type === 'drop') this.#dialing.get(command.link)?.destroy();
+    const connection = this.#connections.get(command.link);
+    if (connection === undefined) return;
+    switch (command.type) {
+      case 'bind': {
+        const image = this.#images.get(command.image);
+        if (image !== undefined) connection.bind(image);
+        return;
+      }
+      case 'peer':
+        connection.setAbilities(command.abilities);
+        return;
+      case 'send':
+        connection.send(command.bytes);
+        return;
+      case 'want':
+        connection.want(command.pieces);
+        return;
+      case 'unwant':
+        connection.unwant(command.pieces);
+        return;
+      case 'drop':
+        connection.close();
+        return;
+    }
+  }
+
+  #dial(command: CommandOf<'dial'>): void {
+    const { link } = command;
+    let connection: Connection | undefined;
+    let refusal: Error | undefined;
+    const socket = this.#transport.dial(
+      command,
+      (opened) => {
+        this.#dialing.delete(link);
+        connection = this.#open(link, opened);
+        connection.send(command.handshake);
+      },
+      (chunk) => connection?.receive(chunk),
+      (error) => {
+        refusal = error;
+      },
+    );
+    this.#dialing.set(link, socket);
+    socket.on('error', (error) => (refusal ??= error));
+    socket.once('close', () => {
+      this.#dialing.delete(link);
+      // Once it is open, the connection itself tells.
+      if (connection !== undefined) return;
+      const failure = refusal === undefined ? undefined : failureOf(refusal);
+      this.#report({ type: 'closed', link, tally: noTally, failure });
+    });
+  }
+
+  #open(link: number, { socket, identity }: OpenedSocket): Connection {
+    const connection = new Connection(this.#components, { link, socket, identity });
+    this.#connections.set(link, connection);
+    return connection;
+  }
+
+  async #listen(command: CommandOf<'listen'>): Promise<void> {
+    const { transport } = command;
+    const accept = (opened: OpenedSocket) => {
+      const { socket } = opened;
+      if (this.#connections.size >= this.#maxConnections) {
+        socket.destroy();
+        return;
+      }
+      const link = this.#nextLink--;
+      const address = addressOf(socket);
+      this.#report({ type: 'accepted', link, address, transport });
+      const connection = this.#open(link, opened);
+      // Node can't lend a read buffer to accepted sockets.
+      socket.on('data', (chunk: Buffer) => {
+        connection.receive(chunk);
+      });
+    };
+    const refuse = (error: Error) => {
+      this.#report({ type: 'warning', message: 'a peer was refused', failure: failureOf(error) });
+    };
+    try {
+      const server = await this.#transport.listen(command, accept, refuse);
+      this.#servers.push(server);
+      // Those that are not sealed yet count too.
+      server.maxConnections = this.#maxConnections;
+      server.on('error', (error) => {
+        const failure = failureOf(error);
+        this.#report({ type: 'warning', message: 'accepting a connection failed', failure });
+      });
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      this.#report({ type: 'listening', port });
+    } catch (error) {
+      this.#report({ type: 'listenFailed', message: failureOf(error).message });
+    }
+  }
+
+  /** Closes everything; what was begun on the disk is finished first. */
+  async #end(): Promise<void> {
+    clearInterval(this.#timer);
+    for (const socket of this.#dialing.values()) socket.destroy();
+    const closed = this.#servers.map((server) => new Promise((resolve) => server.close(resolve)));
+    for (const connection of this.#connections.values()) connection.close();
+    for (const image of [...this.#images.values()]) this.#closeImage(image);
+    await Promise.all(closed);
+    this.#source.closeAll();
+    this.#sink.closeAll();
+    this.#report({ type: 'ended' });
+  }
+}
+
+const noTally = { receivedBytes: 0, sentBytes: 0, windowBytes: 0, rateBytesPerSecond: 0 };
+
+const addressOf = (socket: Socket): string => {
+  const host = (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+  const port = socket.remotePort ?? 0;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+};

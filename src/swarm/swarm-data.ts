@@ -1,0 +1,120 @@
+import { pieceHash, type Metainfo } from '../image/index.ts';
+import type { Bitfield } from '../policy/index.ts';
+import type { DataLanes } from './data/data-lanes.ts';
+import { makeImageLayout, setHeld, type ImageLayoutData } from './data/image-layout.ts';
+import { SharedRate } from './data/shared-rate.ts';
+import type { Peer } from './peer.ts';
+
+/** How a swarm stands to the others of its host while both fetch. */
+export type Priority = 'low' | 'normal' | 'high';
+
+/** Limits of one swarm. Rates in bytes per second, Infinity: none. */
+export interface SwarmLimits {
+  readonly uploadBytesPerSecond?: number | undefined;
+  readonly downloadBytesPerSecond?: number | undefined;
+  readonly priority?: Priority | undefined;
+}
+
+/** How much of the bandwidth each gets, compared with the others. */
+const weights: Readonly<Record<Priority, number>> = { low: 1, normal: 4, high: 16 };
+
+/** One swarm as the data planes of this host know it. */
+export class SwarmData {
+  readonly key: number;
+  readonly #lanes: DataLanes;
+  readonly #uploadMemory = SharedRate.create(Infinity);
+  readonly #downloadMemory = SharedRate.create(Infinity);
+  #layout: ImageLayoutData | undefined;
+  #pieceCount = 0;
+  #priority: Priority = 'normal';
+  #share = 1;
+
+  constructor(components: { lanes: DataLanes }, init: { key: number }) {
+    this.#lanes = components.lanes;
+    this.key = init.key;
+  }
+
+  /** Makes the image known to the data planes: what lies where, and what of it is held. */
+  open(metainfo: Metainfo, tree: string, held: Bitfield): void {
+    const { files, pieceSizeBytes, pieceCount } = metainfo.info;
+    const present = files.filter(({ sizeBytes }) => sizeBytes > 0);
+    const hashes = new Map<number, Uint8Array>();
+    for (const file of present) {
+      for (let piece = file.firstPiece; piece < file.firstPiece + file.pieceCount; piece++) {
+        hashes.set(piece, pieceHash(metainfo, file, piece));
+      }
+    }
+    this.#pieceCount = pieceCount;
+    this.#layout = makeImageLayout({
+      pieceSizeBytes,
+      pieceCount,
+      files: present.map(({ path, sizeBytes, firstPiece }) => ({
+        path,
+        sizeBytes,
+        startBytes: firstPiece * pieceSizeBytes,
+      })),
+      hashOf: (piece) => hashes.get(piece) ?? new Uint8Array(32),
+    });
+    this.setAllHeld(held);
+    this.#lanes.postAll({
+      type: 'openImage',
+      image: this.key,
+      layout: this.#layout,
+      tree,
+      uploadRate: this.#uploadMemory,
+      downloadRate: this.#downloadMemory,
+    });
+    if (this.#share !== 1) this.#tellShare();
+  }
+
+  /** Tells the data plane of a peer which image it is about. */
+  bind(peer: Peer): void {
+    peer.bind(this.key, this.#pieceCount);
+  }
+
+  /** Whether a piece may be served. */
+  setHeld(piece: number, held: boolean): void {
+    if (this.#layout !== undefined) setHeld(this.#layout, piece, held);
+  }
+
+  setAllHeld(held: Bitfield): void {
+    for (let piece = 0; piece < held.length; piece++) this.setHeld(piece, held.has(piece));
+  }
+
+  /** The tree is about to be moved there, at a moment that nobody is told; or has been. */
+  moveTo(tree: string, done: boolean): void {
+    this.#lanes.postAll({ type: 'moveImage', image: this.key, tree, done });
+  }
+
+  retryWrites(): void {
+    this.#lanes.postAll({ type: 'retryWrites', image: this.key });
+  }
+
+  get weight(): number {
+    return weights[this.#priority];
+  }
+
+  setLimits(limits: SwarmLimits): void {
+    const { uploadBytesPerSecond: up, downloadBytesPerSecond: down, priority } = limits;
+    if (up !== undefined) new SharedRate(this.#uploadMemory).bytesPerSecond = up;
+    if (down !== undefined) new SharedRate(this.#downloadMemory).bytesPerSecond = down;
+    if (priority !== undefined) this.#priority = priority;
+  }
+
+  /** How much it counts against the others of its host: 1 is the most. */
+  setShare(share: number): void {
+    if (share === this.#share) return;
+    this.#share = share;
+    this.#tellShare();
+  }
+
+  #tellShare(): void {
+    this.#lanes.postAll({ type: 'shareImage', image: this.key, share: this.#share });
+  }
+
+  /** Closes its connections and files; returns when nothing of it is being written. */
+  async close(): Promise<void> {
+    if (this.#layout !== undefined) await this.#lanes.closeImage(this.key);
+    this.#layout = undefined;
+  }
+}
