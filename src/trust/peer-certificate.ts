@@ -40,14 +40,16 @@ export async function makePeerCertificate(
   // @peculiar/x509 wants it there first. Both are loaded here, for only who makes a certificate.
   await import('reflect-metadata');
   const { Extension, PemConverter, X509CertificateGenerator } = await import('@peculiar/x509');
-  const certificate = await X509CertificateGenerator.createSelfSigned({
+  const parts = {
     serialNumber: serialNumber(),
     notBefore: new Date(startMs - backdatedMs),
     notAfter: expiresAt,
     signingAlgorithm: algorithm,
     keys,
     extensions: [new Extension(libp2pExtensionId, false, signedKey(identity, publicKeyInfo))],
-  });
+  };
+  // Said, because others set the crypto that it takes by default: @libp2p/tls does.
+  const certificate = await X509CertificateGenerator.createSelfSigned(parts, webcrypto);
   const key = await subtle.exportKey('pkcs8', keys.privateKey);
   return {
     certificatePem: certificate.toString('pem'),

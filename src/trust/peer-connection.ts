@@ -17,12 +17,15 @@ export interface ConnectionCheck {
   readonly now: Date;
   /** On a client: the session that tls.connect() was given, if any. */
   readonly resumed?: PeerSession | undefined;
+  /** The peer id that must be there, if it is known. */
+  readonly expected?: string | undefined;
 }
 
 /**
  * Who is at the other end of a connection that has had its TLS handshake, full or resumed: it must
- * have shown exactly one certificate, and agreed on `libp2p`. Whether it is the one that was
- * dialled, and a member, is for the caller to check. Nothing that it sent may be used before.
+ * have shown exactly one certificate, and agreed on `libp2p`. Whether it is a member is for the caller
+ * to check. Nothing that it sent may be used before. To be called once for each connection: Node gives
+ * a client the certificate once only (it takes it out of OpenSSL's chain), so a second call throws.
  *
  * Of a resumed connection a server gets the client's certificate from the ticket, which only its own
  * process can have made. A client gets nothing from Node (which asks OpenSSL for the chain, and a
@@ -31,7 +34,7 @@ export interface ConnectionCheck {
  * @throws PeerError PEER_IDENTITY
  */
 export function peerIdOfConnection(socket: TLSSocket, check: ConnectionCheck): string {
-  return peerIdOfCertificate(certificateOf(socket, check), check);
+  return expectedPeerId(certificateOf(socket, check), check);
 }
 
 /** Sessions that a client may resume, by where it connects to. The oldest give way to new ones. */
@@ -58,7 +61,7 @@ export class PeerSessions {
    */
   accept(place: string, socket: TLSSocket, check: ConnectionCheck): string {
     const certificate = certificateOf(socket, check);
-    const peerId = peerIdOfCertificate(certificate, check);
+    const peerId = expectedPeerId(certificate, check);
     const { resumed, now } = check;
     const begunAt = resumed !== undefined && socket.isSessionReused() ? resumed.begunAt : now;
     socket.on('session', (session) => {
@@ -87,6 +90,16 @@ const isFresh = (begunAt: Date, now: Date): boolean => {
   const ageMs = now.getTime() - begunAt.getTime();
   return ageMs >= 0 && ageMs < maxSessionMs;
 };
+
+function expectedPeerId(certificate: Uint8Array, { now, expected }: ConnectionCheck): string {
+  const peerId = peerIdOfCertificate(certificate, { now });
+  if (expected === undefined || peerId === expected) return peerId;
+  throw new PeerError(
+    'PEER_IDENTITY',
+    `the peer is ${peerId}, and ${expected} was wanted: another host has its address now`,
+    { evidence: { expected, actual: peerId } },
+  );
+}
 
 function certificateOf(socket: TLSSocket, { resumed }: ConnectionCheck): Uint8Array {
   if (socket.alpnProtocol !== alpnProtocol) {

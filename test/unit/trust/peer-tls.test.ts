@@ -92,6 +92,35 @@ test('both sides learn who the other is, by TLS 1.3, AES-128-GCM and no server n
   ]);
 });
 
+test('a peer that is not the one that is expected is refused on either side', async () => {
+  const refusals: unknown[] = [];
+  const check = { now, expected: stranger.peerId };
+  const note = (work: () => unknown) => {
+    try {
+      work();
+    } catch (error) {
+      refusals.push(error);
+    }
+  };
+  const { port } = await listening(server.options, (socket) => {
+    note(() => peerIdOfConnection(socket, check));
+    socket.end();
+  });
+  const socket = await connected(port, client.options);
+  note(() => newSessions().accept(place, socket, check));
+  socket.resume();
+  await once(socket, 'close');
+  for (const refusal of refusals) expect(refusal).toMatchObject(saying('was wanted'));
+  expect(refusals).toHaveLength(2);
+});
+
+test('a client is told the certificate once, and a second look is refused', async () => {
+  const { port } = await greeter();
+  const socket = await connected(port, client.options);
+  expect(peerIdOfConnection(socket, { now })).toBe(server.peerId);
+  expect(() => peerIdOfConnection(socket, { now })).toThrow(/no certificate/);
+});
+
 describe('a session', () => {
   test('is resumed at another thread of the process, and both sides still know the other', async () => {
     const [first, second] = [await greeter(), await greeter(structuredClone(server.options))];
@@ -208,6 +237,15 @@ describe('refused are', () => {
       expect(await refusalOf({ ...client.options, cert })).toMatchObject(
         saying('more than one certificate'),
       );
+    }
+  });
+
+  test('a server with two certificates', async () => {
+    for (const more of [stranger, server]) {
+      const cert = `${server.options.cert}\n${more.options.cert}`;
+      const { port } = await greeter({ ...server.options, cert });
+      const socket = await connected(port, client.options);
+      expect(() => peerIdOfConnection(socket, { now })).toThrow(/more than one certificate/);
     }
   });
 
