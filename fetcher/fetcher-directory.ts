@@ -22,6 +22,11 @@ export class FetcherDirectory {
     return join(this.path, 'tuf');
   }
 
+  /** The key by which other hosts know this one, when no other file is given. */
+  get identity(): string {
+    return join(this.path, 'identity.key');
+  }
+
   get apps(): string {
     return join(this.path, 'apps');
   }
@@ -36,13 +41,18 @@ export class FetcherDirectory {
     return join(this.path, 'fetcher.sock');
   }
 
+  /** Makes the directory when it is missing. */
+  async make(): Promise<void> {
+    await mkdir(this.path, { recursive: true });
+  }
+
   /**
    * Makes the directory and keeps other fetchers out of it until disposed of. The lock is a socket
    * in Linux's abstract namespace: it goes with the process, however that ends.
    * @throws ConfigError CONFIG_IN_USE when another fetcher has it
    */
   async lock(): Promise<AsyncDisposable> {
-    await mkdir(this.path, { recursive: true });
+    await this.make();
     const { dev, ino } = await stat(this.path, { bigint: true });
     const server = createServer((socket) => socket.destroy());
     server.unref();

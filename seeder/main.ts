@@ -1,5 +1,6 @@
 import { createProgram, runProgram, starlingVersion } from '../src/cli/index.ts';
 import { addBakeCommand } from './bake-command.ts';
+import { addIdentityCommand } from './identity-command.ts';
 import { addInspectCommand } from './inspect-command.ts';
 import { addKeysCommand } from './keys-command.ts';
 import { addReleaseCommand } from './release-command.ts';
@@ -24,6 +25,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   addSeedCommand(program);
   addReleaseCommand(program);
   addKeysCommand(program);
+  addIdentityCommand(program);
   program.addHelpText('after', examples);
   await runProgram(program, argv);
 }

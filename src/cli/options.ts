@@ -3,11 +3,17 @@ import { join } from 'node:path';
 import { Option } from './program.ts';
 import { parsePort, parseRate } from './units.ts';
 
-/** Where images lie when nothing else is said: the user's data folder (XDG base directories). */
-export function defaultStore(environment: NodeJS.ProcessEnv): string {
-  const data = environment.XDG_DATA_HOME ?? join(homedir(), '.local', 'share');
-  return join(data, 'starling', 'store');
-}
+/** Our part of the user's data folder (XDG base directories). */
+const dataFolder = (environment: NodeJS.ProcessEnv): string =>
+  join(environment.XDG_DATA_HOME ?? join(homedir(), '.local', 'share'), 'starling');
+
+/** Where images lie when nothing else is said. */
+export const defaultStore = (environment: NodeJS.ProcessEnv): string =>
+  join(dataFolder(environment), 'store');
+
+/** Where the seeder's identity lies when nothing else is said. */
+export const defaultIdentity = (environment: NodeJS.ProcessEnv): string =>
+  join(dataFolder(environment), 'identity.key');
 
 export const storeOption = (): Option =>
   new Option('--store <directory>', 'where images lie')
@@ -36,6 +42,37 @@ export const portOption = (): Option =>
     .argParser(parsePort)
     .env('STARLING_PORT')
     .default(0);
+
+/** Without a default: each program has its own. */
+export const identityOption = (): Option =>
+  new Option('--identity <file>', 'the key by which others know this host; made when missing').env(
+    'STARLING_IDENTITY',
+  );
+
+export const membersOption = (): Option =>
+  new Option('--members <file>', 'who belongs to the fleet: one peer id a line').env(
+    'STARLING_MEMBERS',
+  );
+
+const saysNo = new Set(['', '0', 'false', 'no', 'off']);
+
+/**
+ * A variable that is there turns a flag on, whatever it says; this flag lets strangers in, so that one
+ * that says no is left aside.
+ */
+export function openOption(): Option {
+  const option = new Option('--open', 'also speak plain BitTorrent, to anybody who connects');
+  const said = process.env.STARLING_OPEN;
+  return said !== undefined && saysNo.has(said.toLowerCase())
+    ? option
+    : option.env('STARLING_OPEN');
+}
+
+export const openPortOption = (): Option =>
+  new Option('--open-port <port>', 'with --open: listen for plain peers at this port')
+    .argParser(parsePort)
+    .env('STARLING_OPEN_PORT')
+    .default(0, 'the system gives one');
 
 export const uploadLimitOption = (): Option =>
   new Option('--upload-limit <rate>', 'send no faster, for instance 200Mbit')

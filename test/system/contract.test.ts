@@ -30,6 +30,7 @@ const commands: readonly (readonly [program: ProgramName, ...command: string[]])
   ['seeder', 'keys'],
   ['seeder', 'keys', 'init'],
   ['seeder', 'keys', 'renew'],
+  ['seeder', 'identity'],
   ['tracker'],
   ['tracker', 'serve'],
   ['fetcher'],
@@ -38,6 +39,7 @@ const commands: readonly (readonly [program: ProgramName, ...command: string[]])
   ['fetcher', 'status'],
   ['fetcher', 'generations'],
   ['fetcher', 'rollback'],
+  ['fetcher', 'identity'],
 ];
 
 /** An id of the right form that no store has. */
