@@ -57,6 +57,8 @@ export function parseAnnounce(
     leftBytes: number(query, 'left', event === 'stopped' ? 0 : undefined),
     event,
     wanted: wantedOf(query, limits),
+    // Starling's own parameter: other clients don't know it, and so are plain.
+    transport: flag(query, 'sealed', false) ? 'sealed' : 'plain',
     compact: flag(query, 'compact', true),
     noPeerId: flag(query, 'no_peer_id', false),
   };

@@ -65,6 +65,7 @@ const describe = (peer: ListedPeer, nowMs: number): SwarmPeer => ({
   port: endpointPort(peer.endpoint),
   peerId: hex(peer.peerId),
   role: peer.leftBytes === 0 ? 'seed' : 'downloader',
+  transport: peer.transport,
   leftBytes: peer.leftBytes,
   lastSeenAgoMs: Math.max(0, Math.round(nowMs - peer.lastSeenMs)),
 });

@@ -14,7 +14,11 @@ export interface Announcement {
   readonly event: AnnounceEvent;
   /** How many other peers it would like to be told of. */
   readonly wanted: number;
+  readonly transport: Transport;
 }
+
+/** How a peer speaks: inside TLS with members of its fleet, or as every BitTorrent client does. */
+export type Transport = 'sealed' | 'plain';
 
 /** BEP 3; `none` is the regular announce, `paused` that of a partial seed (BEP 21). */
 export type AnnounceEvent = 'none' | 'started' | 'stopped' | 'completed' | 'paused';
@@ -33,6 +37,7 @@ export interface ListedPeer {
   readonly peerId: string;
   readonly leftBytes: number;
   readonly lastSeenMs: number;
+  readonly transport: Transport;
 }
 
 export type AnnounceResult = (Counts & { readonly peers: readonly ListedPeer[] }) | 'full';
@@ -55,15 +60,21 @@ interface Peer extends Link, ListedPeer {
   peerId: string;
   leftBytes: number;
   lastSeenMs: number;
+  transport: Transport;
   /** Where it stands in the list of its role, so that it can be taken out at once. */
   place: number;
+}
+
+/** Those who can talk to each other. */
+interface Roles {
+  readonly seeds: Peer[];
+  readonly downloaders: Peer[];
 }
 
 interface SwarmEntry {
   readonly infoHash: string;
   readonly peers: Map<string, Peer>;
-  readonly seeds: Peer[];
-  readonly downloaders: Peer[];
+  readonly roles: Readonly<Record<Transport, Roles>>;
   completed: number;
 }
 
@@ -103,8 +114,8 @@ export class SwarmTable {
   }
 
   /**
-   * Takes an announcement in and draws the peers to tell of: never the one that asks, no seeds for
-   * a seed. `full` when the peer is new and there is no room for it; nothing has changed then.
+   * Takes an announcement in and draws the peers to tell of: never the one that asks, none of the
+   * other transport, no seeds for a seed. The counts are of both transports. `full` when the peer is new and there is no room for it; nothing has changed then.
    */
   announce(announcement: Announcement, nowMs: number): AnnounceResult {
     this.#expire(nowMs);
@@ -161,14 +172,18 @@ export class SwarmTable {
   }
 
   #addSwarm(infoHash: string): SwarmEntry {
-    const swarm = { infoHash, peers: new Map(), seeds: [], downloaders: [], completed: 0 };
+    const roles = {
+      sealed: { seeds: [], downloaders: [] },
+      plain: { seeds: [], downloaders: [] },
+    };
+    const swarm = { infoHash, peers: new Map(), roles, completed: 0 };
     this.#swarms.set(infoHash, swarm);
     return swarm;
   }
 
   #draw(swarm: SwarmEntry, asking: Peer, wanted: number): ListedPeer[] {
     if (wanted === 0) return [];
-    const { seeds, downloaders } = swarm;
+    const { seeds, downloaders } = swarm.roles[asking.transport];
     const seedCount = asking.leftBytes === 0 ? 0 : seeds.length;
     // Two more than wanted: the one that asks may be drawn, and once more by its other address.
     const drawn: ListedPeer[] = [];
@@ -202,19 +217,18 @@ export class SwarmTable {
     swarm: SwarmEntry,
     before: Peer | undefined,
     endpoint: string,
-    { peerId, leftBytes }: Announcement,
+    { peerId, leftBytes, transport }: Announcement,
   ): Peer {
     const ends = this.#ends;
     const links = { older: ends.older, newer: ends };
-    const said = { peerId, leftBytes, lastSeenMs: this.#nowMs };
+    const said = { peerId, leftBytes, lastSeenMs: this.#nowMs, transport };
     const peer: Peer =
       before === undefined
         ? { swarm, endpoint, ...said, place: 0, ...links }
         : Object.assign(before, said, links);
     ends.older.newer = peer;
     ends.older = peer;
-    const list = leftBytes === 0 ? swarm.seeds : swarm.downloaders;
-    peer.place = list.push(peer) - 1;
+    peer.place = listOf(peer).push(peer) - 1;
     this.#count(peer, 1);
     if (before === undefined) swarm.peers.set(endpoint, peer);
     return peer;
@@ -223,7 +237,7 @@ export class SwarmTable {
   #unlink(peer: Peer): void {
     peer.older.newer = peer.newer;
     peer.newer.older = peer.older;
-    const list = peer.leftBytes === 0 ? peer.swarm.seeds : peer.swarm.downloaders;
+    const list = listOf(peer);
     const last = list.pop();
     if (last !== undefined && last !== peer) {
       list[peer.place] = last;
@@ -240,6 +254,16 @@ export class SwarmTable {
 
 function countsOf(swarm: SwarmEntry | undefined): Counts {
   if (swarm === undefined) return nothing;
-  const { seeds, downloaders, completed } = swarm;
-  return { seeds: seeds.length, downloaders: downloaders.length, completed };
+  const { sealed, plain } = swarm.roles;
+  return {
+    seeds: sealed.seeds.length + plain.seeds.length,
+    downloaders: sealed.downloaders.length + plain.downloaders.length,
+    completed: swarm.completed,
+  };
+}
+
+/** The list that a peer stands in. */
+function listOf({ swarm, transport, leftBytes }: Peer): Peer[] {
+  const { seeds, downloaders } = swarm.roles[transport];
+  return leftBytes === 0 ? seeds : downloaders;
 }

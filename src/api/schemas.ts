@@ -70,6 +70,8 @@ export const swarmPeerSchema = z.object({
   /** 20 bytes in hexadecimal. */
   peerId: z.string().regex(/^[0-9a-f]{40}$/, '40 hexadecimal digits'),
   role: z.enum(['seed', 'downloader']),
+  /** Peers are told only of those of the same transport. */
+  transport: z.enum(['sealed', 'plain']),
   leftBytes: count,
   /** How long ago it announced itself last. */
   lastSeenAgoMs: count,

@@ -12,6 +12,7 @@ const peer = (address: string, port: number) => ({
   peerId: 'p'.repeat(20),
   leftBytes: 1,
   lastSeenMs: 0,
+  transport: 'plain' as const,
 });
 const counts = { seeds: 1, downloaders: 2, completed: 3 };
 const head = 'd8:completei1e10:incompletei2e8:intervali30e12:min intervali2e';

@@ -43,6 +43,20 @@ test('peers that announce the same bytes as info-hash find each other, whatever 
   expect(files.get(hash.toString('latin1'))).toEqual(counts);
 });
 
+test('who announces sealed=1 is told of sealed peers alone, and all others of plain ones', async () => {
+  const { tracker } = await runNewTracker();
+  const told = async (name: string, port: number, sealed?: string) => {
+    const url = announceUrl({ peer_id: name.repeat(20), port: String(port), sealed });
+    const { body } = await ask(tracker.url + url);
+    expect(body.get('failure reason')).toBeUndefined();
+    return bytesOf(body, 'peers').toString('hex');
+  };
+  expect(await told('1', 1, '1')).toBe('');
+  expect(await told('2', 2)).toBe('');
+  expect(await told('3', 3, '1')).toBe('7f0000010001');
+  expect(await told('4', 4, '0')).toBe('7f0000010002');
+});
+
 test('a tracker at :: tells IPv4 and IPv6 peers of each other, each in its own list', async () => {
   const { tracker } = await runNewTracker({ host: '::' });
   expect(tracker.url).toBe(`http://[::1]:${tracker.port}`);

@@ -18,6 +18,7 @@ test('an announce is read, with the defaults of what it leaves out', () => {
     leftBytes: 5,
     event: 'none',
     wanted: 50,
+    transport: 'plain',
     compact: true,
     noPeerId: false,
   });
@@ -46,6 +47,11 @@ test('who stops need not say what it has left', () => {
 
 test('numbers of clients that do not know the size are understood', () => {
   expect(parse({ left: '18446744073709551615' }).leftBytes).toBe(Number.MAX_SAFE_INTEGER);
+});
+
+test('who says sealed=1 is sealed, all others are plain', () => {
+  expect(parse({ sealed: '1' }).transport).toBe('sealed');
+  expect(parse({ sealed: '0' }).transport).toBe('plain');
 });
 
 test('the number of peers is bounded, and -1 leaves it to the tracker', () => {
@@ -86,6 +92,7 @@ describe('each field that is wrong is named', () => {
     ['numwant', '1e9', /^numwant must be/],
     ['compact', '2', /^compact must be/],
     ['no_peer_id', 'yes', /^no_peer_id must be/],
+    ['sealed', 'true', /^sealed must be/],
     ['key', 'k'.repeat(201), /^key is too long$/],
   ];
   test.each(cases)('%s=%s', (name, value, said) => {

@@ -39,7 +39,7 @@ test('swarms are listed, and one swarm with its peers by full or short info-hash
   const info_hash = escapeBytes(Buffer.from(infoHash, 'hex'));
   await fetch(tracker.url + announceUrl({ info_hash, left: '0', peer_id: 'seed'.repeat(5) }));
   nowMs += 2_000;
-  await fetch(tracker.url + announceUrl({ info_hash, port: '7' }));
+  await fetch(tracker.url + announceUrl({ info_hash, port: '7', sealed: '1' }));
   const summary = { infoHash, seeds: 1, downloaders: 1, completed: 0 };
 
   const all = await fetch(`${tracker.url}/v1/swarms`, { headers });
@@ -48,8 +48,20 @@ test('swarms are listed, and one swarm with its peers by full or short info-hash
   for (const name of [infoHash, 'E9'.repeat(20), infoHash + '0'.repeat(24)]) {
     const one = await fetch(`${tracker.url}/v1/swarms/${name}`, { headers });
     const place = { address: '127.0.0.1' };
-    const seed = { peerId: '73656564'.repeat(5), port: 6_881, role: 'seed', leftBytes: 0 };
-    const other = { peerId: '70'.repeat(20), port: 7, role: 'downloader', leftBytes: 5 };
+    const seed = {
+      peerId: '73656564'.repeat(5),
+      port: 6_881,
+      role: 'seed',
+      transport: 'plain',
+      leftBytes: 0,
+    };
+    const other = {
+      peerId: '70'.repeat(20),
+      port: 7,
+      role: 'downloader',
+      transport: 'sealed',
+      leftBytes: 5,
+    };
     const peers = [
       { ...place, ...seed, lastSeenAgoMs: 2_000 },
       { ...place, ...other, lastSeenAgoMs: 0 },

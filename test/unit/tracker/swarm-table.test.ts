@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { packAddress } from '../../../tracker/peer-address.ts';
 import { SwarmTable } from '../../../tracker/swarm-table.ts';
-import type { Announcement, AnnounceResult } from '../../../tracker/swarm-table.ts';
+import type { Announcement, AnnounceResult, Transport } from '../../../tracker/swarm-table.ts';
 import { seededRandom } from './seeded-random.ts';
 
 const init = { peerExpiryMs: 70_000, maxSwarms: 1_000, maxPeers: 10_000 };
@@ -21,6 +21,7 @@ const peer = (index: number, changes: Partial<Announcement> = {}): Announcement 
   leftBytes: 100,
   event: 'none',
   wanted: 50,
+  transport: 'plain',
   ...changes,
 });
 
@@ -49,6 +50,31 @@ test('a seed is told of downloaders only, a downloader of both', () => {
   }
   expect(idsOf(swarms.announce(peer(0, { leftBytes: 0 }), 0)).sort()).toEqual(['peer 2', 'peer 3']);
   expect(idsOf(swarms.announce(peer(2), 0)).sort()).toEqual(['peer 0', 'peer 1', 'peer 3']);
+});
+
+test('sealed and plain peers are not told of each other, and are counted together', () => {
+  const swarms = table();
+  for (let index = 0; index < 6; index++) {
+    const transport = index % 2 === 0 ? 'sealed' : 'plain';
+    swarms.announce(peer(index, { transport, leftBytes: index < 2 ? 0 : 1 }), 0);
+  }
+  const sealed = swarms.announce(peer(4, { transport: 'sealed' }), 0);
+  const plain = swarms.announce(peer(5), 0);
+  expect(idsOf(sealed).sort()).toEqual(['peer 0', 'peer 2']);
+  expect(idsOf(plain).sort()).toEqual(['peer 1', 'peer 3']);
+  expect(sealed).toMatchObject({ seeds: 2, downloaders: 4 });
+  expect(swarms.totals(0)).toEqual({ swarms: 1, seeds: 2, downloaders: 4 });
+  const listed = swarms.peers(infoHash(0), 10, 0).map(({ transport }) => transport);
+  expect(listed).toEqual(['sealed', 'plain', 'sealed', 'plain', 'sealed', 'plain']);
+});
+
+test('a peer that announces another transport is known by that alone', () => {
+  const swarms = table();
+  swarms.announce(peer(1, { transport: 'sealed' }), 0);
+  swarms.announce(peer(1), 1);
+  expect(idsOf(swarms.announce(peer(2, { transport: 'sealed' }), 1))).toEqual([]);
+  expect(idsOf(swarms.announce(peer(3), 1))).toEqual(['peer 1']);
+  expect(swarms.counts(infoHash(0), 1)?.downloaders).toBe(3);
 });
 
 test('an announce of another from the same address and port takes its place', () => {
@@ -113,6 +139,7 @@ interface Known {
   readonly swarm: number;
   readonly index: number;
   readonly leftBytes: number;
+  readonly transport: Transport;
   readonly atMs: number;
 }
 
@@ -121,10 +148,10 @@ class NaiveTable {
   known: Known[] = [];
 
   announce(announcement: Omit<Known, 'atMs'> & { stopped: boolean }, nowMs: number): void {
-    const { swarm, index, leftBytes, stopped } = announcement;
+    const { swarm, index, leftBytes, transport, stopped } = announcement;
     this.expire(nowMs);
     this.known = this.known.filter((one) => one.swarm !== swarm || one.index !== index);
-    if (!stopped) this.known.push({ swarm, index, leftBytes, atMs: nowMs });
+    if (!stopped) this.known.push({ swarm, index, leftBytes, transport, atMs: nowMs });
   }
 
   expire(nowMs: number): void {
@@ -140,6 +167,7 @@ const step = fc.record({
   swarm: fc.nat(3),
   index: fc.nat(15),
   leftBytes: fc.constantFrom(0, 0, 1, 1_000),
+  transport: fc.constantFrom('sealed', 'plain'),
   stopped: fc.boolean(),
   wanted: fc.nat(20),
   afterMs: fc.oneof(fc.nat(1_000), fc.nat(60_000)),
@@ -151,11 +179,11 @@ test('counts and peers are those of a naive table, whatever is announced and whe
       const swarms = table();
       const naive = new NaiveTable();
       let nowMs = 0;
-      for (const { swarm, index, leftBytes, stopped, wanted, afterMs } of steps) {
+      for (const { swarm, index, leftBytes, transport, stopped, wanted, afterMs } of steps) {
         nowMs += afterMs;
-        naive.announce({ swarm, index, leftBytes, stopped }, nowMs);
+        naive.announce({ swarm, index, leftBytes, transport, stopped }, nowMs);
         const event = stopped ? 'stopped' : 'none';
-        const changes = { infoHash: infoHash(swarm), leftBytes, event, wanted } as const;
+        const changes = { infoHash: infoHash(swarm), leftBytes, transport, event, wanted } as const;
         const result = swarms.announce(peer(index, changes), nowMs);
         const members = naive.in(swarm);
         const seeds = members.filter((one) => one.leftBytes === 0).length;
@@ -163,7 +191,8 @@ test('counts and peers are those of a naive table, whatever is announced and whe
 
         const told = idsOf(result);
         const others = members
-          .filter((one) => one.index !== index && (leftBytes > 0 || one.leftBytes > 0))
+          .filter((one) => one.index !== index && one.transport === transport)
+          .filter((one) => leftBytes > 0 || one.leftBytes > 0)
           .map((one) => `peer ${one.index}`);
         expect(told).toHaveLength(stopped ? 0 : Math.min(wanted, others.length));
         expect(new Set(told).size).toBe(told.length);
