@@ -5,7 +5,7 @@ import type { PeerCertificate } from './peer-certificate.ts';
 export const alpnProtocol = 'libp2p';
 const ticketKeysBytes = 48;
 
-/** For how long a session can be resumed; then the peer must prove again that it has its key. */
+/** For how long a client resumes a session; then the peer must prove again that it has its key. */
 export const maxSessionMs = 3_600_000;
 
 /**
