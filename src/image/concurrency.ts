@@ -22,3 +22,17 @@ export async function forEachConcurrently<T>(
   const results = await Promise.allSettled(Array.from({ length: limit }, lane));
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
+
+/** A promise that fails when the signal is aborted, to race what can't be aborted itself. */
+export function abortion(signal: AbortSignal | undefined): {
+  promise: Promise<never>;
+  release: () => void;
+} {
+  const { promise, reject } = Promise.withResolvers<never>();
+  promise.catch(() => undefined);
+  const onAbort = () => {
+    reject(signal?.reason as Error);
+  };
+  signal?.addEventListener('abort', onAbort, { once: true });
+  return { promise, release: () => signal?.removeEventListener('abort', onAbort) };
+}

@@ -1,4 +1,4 @@
-import { forEachConcurrently } from './concurrency.ts';
+import { abortion, forEachConcurrently } from './concurrency.ts';
 import { HashPool } from './hash-pool.ts';
 import type { HashResult, HashTask } from './hash-task.ts';
 import { blockCount, hashBytes, heightFor, rootOf } from './merkle.ts';
@@ -28,7 +28,7 @@ export interface HashFilesOptions {
 }
 
 /** One request to a thread covers about this much, of one large file or of many small ones. */
-const requestBytes = 16 << 20;
+export const requestBytes = 16 << 20;
 const requestTasks = 64;
 
 /**
@@ -45,7 +45,7 @@ export async function hashFiles(
   let bytesDone = 0;
   const aborted = abortion(options.signal);
   try {
-    await forEachConcurrently(requests(files, init), pool.width, async (request) => {
+    await forEachConcurrently(inBatches(partsOf(files, init)), pool.width, async (request) => {
       options.signal?.throwIfAborted();
       const answers = await Promise.race([
         pool.run(request.map(({ task }) => task)),
@@ -75,13 +75,11 @@ interface PartTask {
   readonly task: HashTask;
 }
 
-/** Cuts the work into requests of about the same size. */
-function* requests(
+/** Cuts files into parts of at most a request's size. */
+function* partsOf(
   files: readonly FileToHash[],
   init: { pieceSizeBytes: number; v1: boolean },
-): Generator<PartTask[]> {
-  let batch: PartTask[] = [];
-  let batchBytes = 0;
+): Generator<PartTask> {
   const partBytes = Math.max(init.pieceSizeBytes, requestBytes);
   for (const file of files) {
     for (
@@ -90,13 +88,22 @@ function* requests(
       start += partBytes, part++
     ) {
       const lengthBytes = Math.min(partBytes, file.sizeBytes - start);
-      batch.push({ path: file.path, part, task: taskOf(file, init, start, lengthBytes) });
-      batchBytes += lengthBytes;
-      if (batchBytes >= requestBytes || batch.length >= requestTasks) {
-        yield batch;
-        batch = [];
-        batchBytes = 0;
-      }
+      yield { path: file.path, part, task: taskOf(file, init, start, lengthBytes) };
+    }
+  }
+}
+
+/** Gathers tasks into requests of about the same size. */
+export function* inBatches<T extends { readonly task: HashTask }>(parts: Iterable<T>) {
+  let batch: T[] = [];
+  let batchBytes = 0;
+  for (const part of parts) {
+    batch.push(part);
+    batchBytes += part.task.lengthBytes;
+    if (batchBytes >= requestBytes || batch.length >= requestTasks) {
+      yield batch;
+      batch = [];
+      batchBytes = 0;
     }
   }
   if (batch.length > 0) yield batch;
@@ -111,7 +118,8 @@ function taskOf(
   return {
     source: file.source,
     destination: file.destination,
-    fileBytes: file.sizeBytes,
+    destinationStartBytes: startBytes,
+    onlyPiece: file.sizeBytes <= init.pieceSizeBytes,
     pieceSizeBytes: init.pieceSizeBytes,
     startBytes,
     lengthBytes,
@@ -131,18 +139,4 @@ function combine(
   const onlyPiece = layer.length === hashBytes;
   const pieceHeight = onlyPiece ? height : heightFor(blockCount(init.pieceSizeBytes));
   return { root: rootOf(layer, pieceHeight, height), layer, v1 };
-}
-
-/** A promise that fails when the signal is aborted. */
-function abortion(signal: AbortSignal | undefined): {
-  promise: Promise<never>;
-  release: () => void;
-} {
-  const { promise, reject } = Promise.withResolvers<never>();
-  promise.catch(() => undefined);
-  const onAbort = () => {
-    reject(signal?.reason as Error);
-  };
-  signal?.addEventListener('abort', onAbort, { once: true });
-  return { promise, release: () => signal?.removeEventListener('abort', onAbort) };
 }

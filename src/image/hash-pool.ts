@@ -11,6 +11,8 @@ interface Pending {
 
 interface Lane {
   readonly worker: Worker;
+  /** Why its thread is no more; a request to it would never be answered. */
+  ended: Error | undefined;
   readonly pending: Map<number, Pending>;
 }
 
@@ -39,6 +41,10 @@ export class HashPool {
     const lane = this.#lanes.reduce((a, b) => (b.pending.size < a.pending.size ? b : a));
     const request: HashRequest = { id: this.#nextId++, tasks };
     return new Promise((resolve, reject) => {
+      if (lane.ended !== undefined) {
+        reject(lane.ended);
+        return;
+      }
       lane.pending.set(request.id, { resolve, reject });
       lane.worker.postMessage(request);
     });
@@ -59,7 +65,9 @@ function startLane(url: URL): Lane {
     if ('results' in reply) waiting?.resolve(reply.results);
     else waiting?.reject(errorOf(reply.failure));
   });
+  const lane: Lane = { worker, pending, ended: undefined };
   const failAll = (error: Error) => {
+    lane.ended = error;
     for (const waiting of pending.values()) waiting.reject(error);
     pending.clear();
   };
@@ -67,7 +75,7 @@ function startLane(url: URL): Lane {
   worker.on('exit', () => {
     failAll(new StorageError('STORAGE_FAILED', 'hashing was ended before it was done'));
   });
-  return { worker, pending };
+  return lane;
 }
 
 function errorOf(failure: Extract<HashReply, { failure: unknown }>['failure']): StarlingError {

@@ -5,9 +5,11 @@ import { blockCount, hashBlocks, hashBytes, pieceRoot } from './merkle.ts';
 /** A file, or a run of whole pieces of one, to be hashed and, on the way, copied. */
 export interface HashTask {
   readonly source: string;
-  /** Where the bytes go, at the same offset; the file may be there already. */
+  /** Where the bytes go; the file may be there already, and what it has elsewhere stays. */
   readonly destination: string | undefined;
-  readonly fileBytes: number;
+  readonly destinationStartBytes: number;
+  /** Whether the hash is that of a file of one piece: its own root, not one of a piece's height. */
+  readonly onlyPiece: boolean;
   readonly pieceSizeBytes: number;
   readonly startBytes: number;
   readonly lengthBytes: number;
@@ -16,7 +18,7 @@ export interface HashTask {
 }
 
 export interface HashResult {
-  /** The hashes of the pieces; of a file of one piece, its root. */
+  /** The hashes of the pieces; of an only piece, the root of its file. */
   readonly layer: Uint8Array;
   /** SHA-1 of the pieces, 20 bytes each; empty unless wanted. */
   readonly v1: Uint8Array;
@@ -61,10 +63,10 @@ function hashPieces(task: HashTask, source: number, destination: number | undefi
   const pieces = Math.ceil(task.lengthBytes / task.pieceSizeBytes);
   const layer = new Uint8Array(pieces * hashBytes);
   const v1 = new Uint8Array(task.v1 === 'none' ? 0 : pieces * 20);
-  const onlyPiece = task.fileBytes <= task.pieceSizeBytes;
   const end = task.startBytes + task.lengthBytes;
   for (let index = 0; index < pieces; index++) {
     const start = task.startBytes + index * task.pieceSizeBytes;
+    const to = task.destinationStartBytes + index * task.pieceSizeBytes;
     const length = Math.min(task.pieceSizeBytes, end - start);
     const leaves: Buffer[] = [];
     const sha1 = task.v1 === 'none' ? undefined : createHash('sha1');
@@ -75,13 +77,13 @@ function hashPieces(task: HashTask, source: number, destination: number | undefi
         start + done,
         Math.min(readBytes, length - done),
       );
-      if (destination !== undefined) writeFully(destination, chunk, start + done);
+      if (destination !== undefined) writeFully(destination, chunk, to + done);
       leaves.push(hashBlocks(chunk));
       sha1?.update(chunk);
       done += chunk.length;
     }
     const blocks = blockCount(task.pieceSizeBytes);
-    layer.set(pieceRoot(Buffer.concat(leaves), blocks, onlyPiece), index * hashBytes);
+    layer.set(pieceRoot(Buffer.concat(leaves), blocks, task.onlyPiece), index * hashBytes);
     if (sha1 !== undefined) {
       if (task.v1 === 'padded') updateZeros(sha1, task.pieceSizeBytes - length);
       v1.set(sha1.digest(), index * 20);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { HashPool } from '../../../src/image/hash-pool.ts';
 import { hashFiles, type FileToHash } from '../../../src/image/hash-files.ts';
 import { blockBytes, fileRoot, hashBlocks, pieceRoot } from '../../../src/image/merkle.ts';
 import { seededBytes } from '../../tools/seeded-random.ts';
@@ -93,4 +94,35 @@ test('hashing that is aborted ends at once', async () => {
   await expect(
     hashFiles(files, { pieceSizeBytes, v1: false, threads: 1 }, { signal }),
   ).rejects.toBe(reason);
+});
+
+test('a part goes where it is said to go, and what is there elsewhere stays', async () => {
+  const directory = await temporaryDirectory();
+  const data = seededBytes(7, 4 * blockBytes);
+  const [source, destination] = [join(directory, 'source'), join(directory, 'destination')];
+  await writeFile(source, data);
+  await writeFile(destination, Buffer.alloc(4 * blockBytes, 'x'));
+  await using pool = new HashPool(1);
+  const [result] = await pool.run([
+    {
+      source,
+      destination,
+      startBytes: blockBytes,
+      destinationStartBytes: 2 * blockBytes,
+      lengthBytes: blockBytes,
+      pieceSizeBytes: 2 * blockBytes,
+      onlyPiece: false,
+      v1: 'none',
+    },
+  ]);
+  const part = data.subarray(blockBytes, 2 * blockBytes);
+  const x = (blocks: number) => Buffer.alloc(blocks * blockBytes, 'x');
+  expect((await readFile(destination)).equals(Buffer.concat([x(2), part, x(1)]))).toBe(true);
+  expect(Buffer.from(result?.layer ?? []).equals(pieceRoot(hashBlocks(part), 2, false))).toBe(true);
+});
+
+test('a request to threads that have ended fails at once', async () => {
+  const pool = new HashPool(1);
+  await pool[Symbol.asyncDispose]();
+  await expect(pool.run([])).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
 });
