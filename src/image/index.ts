@@ -28,6 +28,9 @@ export {
   type Need,
 } from './manifest.ts';
 export * from './merkle.ts';
+export { duplicatesWithin } from './range-hashes.ts';
+export { type FileReuse, type ReusePlan, type ReuseRange, type ReuseSource } from './reuse-plan.ts';
+export { planReuse, ReusePlanner } from './reuse-planner.ts';
 export {
   encodeTorrent,
   isPieceLayerOf,
