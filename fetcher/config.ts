@@ -1,4 +1,4 @@
-import { defaultExchangeInit } from '../src/swarm/index.ts';
+import { defaultExchangeInit, type ExchangeInit } from '../src/swarm/index.ts';
 import type { ActivationConfig } from './activation-config.ts';
 
 export interface FetcherConfig {
@@ -9,6 +9,8 @@ export interface FetcherConfig {
   readonly follow: readonly { readonly app: string; readonly channel: string }[];
   /** Values for what manifests need, by name. */
   readonly supplies: ReadonlyMap<string, string>;
+  /** Who may connect, and how many threads carry the data. */
+  readonly transport: Pick<ExchangeInit, 'seal' | 'open' | 'openPort' | 'threads'>;
   readonly host: string;
   readonly port: number;
   readonly uploadBytesPerSecond: number;

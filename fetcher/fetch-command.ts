@@ -1,10 +1,12 @@
 import {
+  addTransportOptions,
   deadlineOption,
   downloadLimitOption,
   formatBytes,
   formatDuration,
   hostOption,
   jsonOption,
+  openTransport,
   Option,
   parsePort,
   portOption,
@@ -14,12 +16,13 @@ import {
   uploadLimitOption,
   type Command,
   type CommandContext,
+  type TransportOptions,
 } from '../src/cli/index.ts';
 import { ConfigError } from '../src/errors.ts';
 import { abortable } from './abortable.ts';
 import { directoryOption } from './directory-option.ts';
 
-interface FetchOptions {
+interface FetchOptions extends TransportOptions {
   readonly dir: string;
   readonly tracker?: readonly string[];
   readonly peer?: readonly string[];
@@ -35,15 +38,16 @@ const examples = `
 The image is verified against its id, and not activated.
 
 Examples:
-  fetcher fetch baf5rei… --tracker http://tracker:7070 --dir /var/lib/starling
-  fetcher fetch 'magnet:?xt=urn:btmh:1220…' --peer 127.0.0.1:6881 --deadline 10m
+  fetcher fetch baf5rei… --members members --tracker http://tracker:7070 --dir /var/lib/starling
+  fetcher fetch 'magnet:?xt=urn:btmh:1220…' --open --peer 127.0.0.1:6881 --deadline 10m
 `;
 
 export function addFetchCommand(program: Command): void {
-  program
+  const command = program
     .command('fetch')
     .description('fetch one image into the store of this host, verified')
-    .argument('<image>', 'image id or magnet link')
+    .argument('<image>', 'image id or magnet link');
+  addTransportOptions(command)
     .addOption(trackerOption())
     .addOption(repeatable(new Option('--peer <host:port>', 'a peer to connect to; several times')))
     .addOption(directoryOption())
@@ -80,11 +84,16 @@ async function runFetch(
   await using resources = new AsyncDisposableStack();
   resources.use(await directory.lock());
   const store = new ImageStore({ durability: durable }, { directory: directory.store });
+  const onWarning = (message: string, error: unknown) => {
+    output.line(`${message}: ${error instanceof Error ? error.message : String(error)}`);
+  };
+  const transport = await openTransport(options, directory.identity, resources, onWarning);
   const startedMs = performance.now();
   const bar = output.progress('fetching');
   const exchange = await Exchange.open(
     { store, durability: durable, random: Math.random, now: () => performance.now() },
     {
+      ...transport,
       host: options.host,
       port: options.port,
       trackers,
@@ -93,9 +102,7 @@ async function runFetch(
       onChange: ({ verifiedBytes, sizeBytes }) => {
         if (sizeBytes !== undefined) bar.update(verifiedBytes, sizeBytes);
       },
-      onWarning: (message, error) => {
-        output.line(`${message}: ${error instanceof Error ? error.message : String(error)}`);
-      },
+      onWarning,
     },
   );
   resources.use(exchange);

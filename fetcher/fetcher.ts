@@ -61,7 +61,7 @@ export class Fetcher implements AsyncDisposable {
    */
   static async start(
     components: FetcherComponents,
-    init: Partial<FetcherConfig> & Pick<FetcherConfig, 'root' | 'trackers'>,
+    init: Partial<FetcherConfig> & Pick<FetcherConfig, 'root' | 'trackers' | 'transport'>,
     options: { signal: AbortSignal },
   ): Promise<Fetcher> {
     const config: FetcherConfig = { ...defaultConfig, ...init };
@@ -230,6 +230,7 @@ async function openParts(
     { store, durability, random, now },
     {
       ...config,
+      ...config.transport,
       onWarning: hooks.onWarning,
       onChange: (swarm) => components.onEvent?.({ event: 'swarm', swarm }),
     },

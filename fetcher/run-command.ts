@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import {
+  addTransportOptions,
   downloadLimitOption,
   hostOption,
   jsonOption,
   logLevelOption,
+  openTransport,
   Option,
   parseDuration,
   parseInteger,
@@ -16,11 +18,13 @@ import {
   type Command,
   type LogLevel,
   type CommandContext,
+  type TransportOptions,
 } from '../src/cli/index.ts';
 import { ConfigError } from '../src/errors.ts';
 import { directoryOption } from './directory-option.ts';
+import { FetcherDirectory } from './fetcher-directory.ts';
 
-interface RunOptions {
+interface RunOptions extends TransportOptions {
   readonly dir: string;
   readonly tracker?: readonly string[];
   readonly root?: string;
@@ -38,14 +42,16 @@ interface RunOptions {
 
 const examples = `
 Examples:
-  fetcher run --tracker http://tracker:7070 --root root.json --follow hello/stable
-  fetcher run --tracker http://tracker:7070 --root root.json --follow hello/stable --supply PORT=8080
+  fetcher run --tracker http://tracker:7070 --root root.json --members members --follow hello/stable
+  fetcher run --tracker http://tracker:7070 --root root.json --members members \\
+    --follow hello/stable --supply PORT=8080
 `;
 
 export function addRunCommand(program: Command): void {
-  program
+  const command = program
     .command('run')
-    .description('follow channels, and keep this host at what they name, until it is ended')
+    .description('follow channels, and keep this host at what they name, until it is ended');
+  addTransportOptions(command)
     .addOption(trackerOption())
     .addOption(
       new Option('--root <file>', 'the root.json that is believed, and nothing else').env(
@@ -105,9 +111,15 @@ async function run(options: RunOptions, { output, signal }: CommandContext): Pro
     throw new ConfigError('CONFIG_MISSING', 'say what to follow: --follow APP/CHANNEL');
   }
   const report = new EventReport({ output, now: () => performance.now() });
-  await using fetcher = await Fetcher.start(
+  const log = pino({ level: options.logLevel }, pino.destination({ fd: 2, sync: true }));
+  await using resources = new AsyncDisposableStack();
+  const { identity } = new FetcherDirectory(options.dir);
+  const transport = await openTransport(options, identity, resources, (message, error) => {
+    log.warn({ err: error }, message);
+  });
+  const fetcher = await Fetcher.start(
     {
-      log: pino({ level: options.logLevel }, pino.destination({ fd: 2, sync: true })),
+      log,
       onEvent: (event) => {
         report.onEvent(event);
       },
@@ -118,6 +130,7 @@ async function run(options: RunOptions, { output, signal }: CommandContext): Pro
       root,
       follow,
       supplies,
+      transport,
       host: options.host,
       port: options.port,
       uploadBytesPerSecond: options.uploadLimit,
@@ -127,12 +140,13 @@ async function run(options: RunOptions, { output, signal }: CommandContext): Pro
     },
     { signal },
   );
+  resources.use(fetcher);
   output.event(
     { event: 'running', port: fetcher.port, directory: options.dir },
     `following ${(options.follow ?? []).join(', ')}; peers connect to port ${fetcher.port}`,
   );
   await untilAborted(signal);
-  await fetcher[Symbol.asyncDispose]();
+  await resources.disposeAsync();
   output.result({ event: 'ended' }, 'the fetcher has ended');
 }
 

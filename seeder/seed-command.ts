@@ -1,7 +1,10 @@
 import {
+  addTransportOptions,
+  defaultIdentity,
   formatBytes,
   hostOption,
   jsonOption,
+  openTransport,
   portOption,
   runCommand,
   storeOption,
@@ -10,10 +13,11 @@ import {
   uploadLimitOption,
   type Command,
   type CommandContext,
+  type TransportOptions,
 } from '../src/cli/index.ts';
 import { ConfigError } from '../src/errors.ts';
 
-interface SeedOptions {
+interface SeedOptions extends TransportOptions {
   readonly store: string;
   readonly tracker?: readonly string[];
   readonly host: string;
@@ -26,15 +30,16 @@ const examples = `
 Without images, all images of the store are seeded.
 
 Examples:
-  seeder seed --tracker http://tracker:7070
-  seeder seed baf5rei… --tracker http://tracker:7070 --upload-limit 2Gbit
+  seeder seed --members members --tracker http://tracker:7070
+  seeder seed baf5rei… --members members --tracker http://tracker:7070 --upload-limit 2Gbit
 `;
 
 export function addSeedCommand(program: Command): void {
-  program
+  const command = program
     .command('seed')
     .description('serve images to the swarm until it is ended')
-    .argument('[images...]', 'image ids or magnet links')
+    .argument('[images...]', 'image ids or magnet links');
+  addTransportOptions(command)
     .addOption(trackerOption())
     .addOption(storeOption())
     .addOption(hostOption())
@@ -62,21 +67,33 @@ async function runSeed(
     throw new ConfigError('CONFIG_MISSING', `the store ${options.store} has no images to seed`);
   }
   const stored = await Promise.all(ids.map((id) => store.read(id)));
-  await using exchange = await Exchange.open(
+  const onWarning = (message: string, error: unknown) => {
+    output.line(`${message}: ${error instanceof Error ? error.message : String(error)}`);
+  };
+  await using resources = new AsyncDisposableStack();
+  const identity = defaultIdentity(process.env);
+  const transport = await openTransport(options, identity, resources, onWarning);
+  const exchange = await Exchange.open(
     { store, durability: durable, random: Math.random, now: () => performance.now() },
     {
+      ...transport,
       host: options.host,
       port: options.port,
       trackers: options.tracker ?? [],
       uploadBytesPerSecond: options.uploadLimit,
-      onWarning: (message, error) => {
-        output.line(`${message}: ${error instanceof Error ? error.message : String(error)}`);
-      },
+      onWarning,
     },
   );
+  resources.use(exchange);
   for (const image of stored) exchange.seed(image);
   output.event(
-    { event: 'seeding', host: options.host, port: exchange.port, images: ids },
+    {
+      event: 'seeding',
+      host: options.host,
+      port: exchange.port,
+      openPort: exchange.openPort,
+      images: ids,
+    },
     `seeding ${ids.length} image${ids.length === 1 ? '' : 's'} at port ${exchange.port}`,
   );
   await untilAborted(signal);

@@ -20,3 +20,4 @@ export {
 export type { ProgressBar } from './progress-bar.ts';
 export * from './units.ts';
 export { starlingVersion } from './version.ts';
+export { addTransportOptions, openTransport, type TransportOptions } from './transport-options.ts';

@@ -1,17 +1,16 @@
 import { isIP } from 'node:net';
 import { ConfigError, PeerError } from '../errors.ts';
 import type { TreeDurability, ImageStore, StoredImage } from '../image/index.ts';
-import type { PeerTlsOptions } from '../trust/index.ts';
 import type { Endpoint } from './announce.ts';
 import { Announcer } from './announcer.ts';
 import type { DataLane } from './data/data-lane.ts';
 import { DataLanes } from './data/data-lanes.ts';
 import type { DataEvent, Transport } from './data/data-protocol.ts';
 import { DialBook } from './dial-book.ts';
-import { FileIndex } from './file-index.ts';
 import { encodeHandshake, type Handshake } from './handshake.ts';
 import { Peer } from './peer.ts';
 import { PieceBudget } from './piece-budget.ts';
+import type { Seal } from './seal.ts';
 import { Swarm } from './swarm.ts';
 import { SwarmData, type SwarmLimits } from './swarm-data.ts';
 import type { SwarmStatus } from './swarm-status.ts';
@@ -25,19 +24,12 @@ export interface ExchangeComponents {
   readonly now: () => number;
 }
 
-/** What the sealed transport needs: who we are, and who else belongs. */
-export interface Seal {
-  readonly tls: PeerTlsOptions;
-  /** The peer ids of the fleet. All others are refused in the handshake. */
-  readonly members: ReadonlySet<string>;
-}
-
 export interface ExchangeInit {
   readonly host: string;
   /** Of the sealed listener, or, without a seal, of the plain one. 0: the system gives one. */
   readonly port: number;
   /** With it connections are sealed, and what this host opens always is. */
-  readonly seal: Seal | undefined;
+  readonly seal: Pick<Seal, 'tls' | 'members' | 'onChange'> | undefined;
   /** Whether ordinary BitTorrent clients may connect: plain, and whoever they are. */
   readonly open: boolean;
   /** The port for those, where there is a sealed listener too. */
@@ -93,7 +85,6 @@ export class Exchange implements AsyncDisposable {
   readonly #memberships = new Map<string, Membership>();
   readonly #byKey = new Map<number, Membership>();
   readonly #peers = new Map<number, Peer>();
-  readonly #files: FileIndex;
   readonly #budget = new PieceBudget({ limitBytes: budgetBytes });
   readonly #ports = new Map<Transport, number>();
   #nextKey = 1;
@@ -106,7 +97,6 @@ export class Exchange implements AsyncDisposable {
     const prefix = Buffer.from('-SG0100-', 'latin1');
     const bytes = Array.from({ length: 12 }, () => Math.floor(components.random() * 256));
     this.peerId = Buffer.concat([prefix, Buffer.from(bytes)]);
-    this.#files = new FileIndex(components.store);
     this.#lanes = new DataLanes(
       {
         onAccepted: (event, lane) => {
@@ -142,7 +132,6 @@ export class Exchange implements AsyncDisposable {
     const exchange = new Exchange(components, whole);
     try {
       await components.store.open();
-      await exchange.#files.load();
       await exchange.#listen();
     } catch (error) {
       await exchange[Symbol.asyncDispose]();
@@ -158,6 +147,9 @@ export class Exchange implements AsyncDisposable {
     const { host, port, openPort, seal, open } = this.#init;
     if (seal !== undefined) {
       this.setMembers(seal.members);
+      seal.onChange = (members) => {
+        this.setMembers(members);
+      };
       this.#ports.set('sealed', await this.#lanes.listen({ transport: 'sealed', host, port }));
     }
     if (open) {
@@ -247,7 +239,6 @@ export class Exchange implements AsyncDisposable {
     const membership = this.#memberships.get(imageId);
     if (membership === undefined) return;
     this.#memberships.delete(imageId);
-    this.#files.forget(imageId);
     await membership.swarm[Symbol.asyncDispose]();
     this.#byKey.delete(membership.data.key);
     await Promise.all(membership.announcers.map((announcer) => announcer[Symbol.asyncDispose]()));
@@ -266,12 +257,11 @@ export class Exchange implements AsyncDisposable {
     init: { infoBytes?: number | undefined; stored?: StoredImage | undefined },
   ): Swarm {
     const { store, durability, random, now } = this.#components;
-    const findFiles = (root: string) => this.#files.find(root);
     const listenPort = () => this.port;
     const data = new SwarmData({ lanes: this.#lanes }, { key: this.#nextKey++ });
     const budget = this.#budget;
     const swarm = new Swarm(
-      { store, durability, random, now, findFiles, listenPort, data, budget },
+      { store, durability, random, now, listenPort, data, budget },
       { imageId, ...init },
     );
     const dials = new DialBook({ now });
@@ -288,8 +278,7 @@ export class Exchange implements AsyncDisposable {
     this.#shareOut();
     swarm.onChange = () => this.#init.onChange?.(swarm.status());
     swarm.completed.then(
-      (stored) => {
-        this.#files.add(stored);
+      () => {
         this.#shareOut();
         if (init.stored !== undefined) return;
         for (const announcer of announcers) announcer.announceCompleted();

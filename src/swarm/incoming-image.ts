@@ -1,22 +1,10 @@
-import { constants } from 'node:fs';
-import {
-  chmod,
-  copyFile,
-  link,
-  lstat,
-  mkdir,
-  open,
-  readFile,
-  rm,
-  unlink,
-  writeFile,
-} from 'node:fs/promises';
+import { chmod, lstat, mkdir, open, readFile, rm, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ImageError } from '../errors.ts';
 import {
   encodeTorrent,
   hashBlocks,
-  hashFiles,
+  carryOut,
   makeDirectories,
   manifestPath,
   parseTorrent,
@@ -24,6 +12,8 @@ import {
   pieceRoot,
   readManifest,
   sealTree,
+  ReusePlanner,
+  type ReuseTrouble,
   type TreeDurability,
   type ImageFile,
   type ImageStore,
@@ -38,12 +28,6 @@ import { storageFailure } from './storage-failure.ts';
 export interface IncomingComponents {
   readonly store: ImageStore;
   readonly durability: TreeDurability;
-}
-
-/** Where a file with the wanted content already lies on this host. */
-export interface ReusableFile {
-  readonly path: string;
-  readonly executable: boolean;
 }
 
 /** A bitmap that is not written does no harm: after a kill, pieces of so long are fetched again. */
@@ -197,74 +181,32 @@ export class IncomingImage implements AsyncDisposable {
   }
 
   /**
-   * Takes over files that this host already has, by their merkle root, after hashing them again:
-   * as a link where the mode allows, else as a copy. What can't be taken over will be fetched.
+   * Takes over what this host already has, whole files and ranges of them, after hashing it again;
+   * what can't be taken over will be fetched.
    * @returns how many bytes were taken over
    */
   async reuse(
-    find: (rootHex: string) => readonly ReusableFile[],
-    options: { signal?: AbortSignal | undefined } = {},
+    options: {
+      signal?: AbortSignal | undefined;
+      onTrouble?: ((trouble: ReuseTrouble) => void) | undefined;
+    } = {},
   ): Promise<number> {
-    const wanted = await onlyWhole(this.#reusable(find));
-    const hashed = await this.#hashReusable(wanted, options.signal);
-    let reusedBytes = 0;
-    for (const { file, found } of wanted) {
+    const { store } = this.#components;
+    const planner = new ReusePlanner(this.metainfo, (piece) => this.have.has(piece));
+    // One at a time, so that no more than one foreign metainfo is in memory.
+    for (const imageId of await store.list()) {
       options.signal?.throwIfAborted();
-      if (file.root === undefined || !hashed.get(file.path)?.equals(file.root)) continue;
-      if (!(await this.#takeOver(file, found))) continue;
-      for (const piece of piecesOf(file)) this.have.add(piece);
-      reusedBytes += file.sizeBytes;
+      const stored = await store.read(imageId).catch(() => undefined);
+      if (stored !== undefined) planner.add(stored);
     }
+    const { linked, reusedBytes } = await carryOut(planner.plan(), {
+      tree: this.tree,
+      ...options,
+      onPiece: (piece) => this.have.add(piece),
+    });
+    for (const path of linked) this.#linked.add(path);
     await this.#writeBitmap();
     return reusedBytes;
-  }
-
-  /** The files that are not whole yet and lie on this host, with the best place of each. */
-  #reusable(find: (rootHex: string) => readonly ReusableFile[]): Reusable[] {
-    return this.metainfo.info.files.flatMap((file) => {
-      if (file.root === undefined || piecesOf(file).every((piece) => this.have.has(piece)))
-        return [];
-      const places = find(file.root.toString('hex'));
-      const found = places.find((place) => place.executable === file.executable) ?? places[0];
-      return found === undefined ? [] : [{ file, found }];
-    });
-  }
-
-  async #hashReusable(
-    wanted: readonly Reusable[],
-    signal: AbortSignal | undefined,
-  ): Promise<Map<string, Buffer | undefined>> {
-    if (wanted.length === 0) return new Map();
-    const tasks = wanted.map(({ file: { path, sizeBytes }, found }) => {
-      return { path, sizeBytes, source: found.path, destination: undefined, padded: false };
-    });
-    try {
-      const { pieceSizeBytes } = this.metainfo.info;
-      const hashed = await hashFiles(tasks, { pieceSizeBytes, v1: false }, { signal });
-      return new Map([...hashed].map(([path, { root }]) => [path, root]));
-    } catch {
-      signal?.throwIfAborted();
-      // A file went away under us, or can't be read: then all is fetched, which is always right.
-      return new Map();
-    }
-  }
-
-  async #takeOver(file: ImageFile, found: ReusableFile): Promise<boolean> {
-    const path = join(this.tree, file.path);
-    try {
-      if (found.executable === file.executable) {
-        await linkOver(found.path, path);
-        this.#linked.add(file.path);
-      } else {
-        await unlink(path).catch(ignoreMissing);
-        await copyFile(found.path, path, constants.COPYFILE_FICLONE);
-      }
-      return true;
-    } catch {
-      // Another file system, too many links, no space: the file is fetched like any other.
-      await unlink(path).catch(ignoreMissing);
-      return false;
-    }
   }
 
   async #writeBitmap(): Promise<void> {
@@ -394,34 +336,6 @@ function assertEmpty({ files, links, emptyDirectories }: TreeLayout): void {
         { evidence: { directory } },
       );
     }
-  }
-}
-
-interface Reusable {
-  readonly file: ImageFile;
-  readonly found: ReusableFile;
-}
-
-/** Leaves out what is gone or has another size, so that it does not keep the others from reuse. */
-async function onlyWhole(wanted: readonly Reusable[]): Promise<Reusable[]> {
-  const sizes = await Promise.all(
-    wanted.map(({ found }) =>
-      lstat(found.path).then(
-        ({ size }) => size,
-        () => undefined,
-      ),
-    ),
-  );
-  return wanted.filter(({ file }, index) => sizes[index] === file.sizeBytes);
-}
-
-async function linkOver(from: string, path: string): Promise<void> {
-  try {
-    await link(from, path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    await unlink(path);
-    await link(from, path);
   }
 }
 

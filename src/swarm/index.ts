@@ -9,8 +9,8 @@ export {
   Exchange,
   type ExchangeComponents,
   type ExchangeInit,
-  type Seal,
 } from './exchange.ts';
+export { Seal, type SealInit } from './seal.ts';
 export type { Priority, SwarmLimits } from './swarm-data.ts';
 export { cancellableDelay } from './delay.ts';
 export type { Swarm } from './swarm.ts';

@@ -22,7 +22,7 @@ import {
 import type { DataEvent } from './data/data-protocol.ts';
 import { HaveNews } from './have-news.ts';
 import { ImageReader } from './image-reader.ts';
-import { IncomingImage, type ReusableFile } from './incoming-image.ts';
+import { IncomingImage } from './incoming-image.ts';
 import { LayerFetch } from './layer-fetch.ts';
 import { requestQueueLimit, type Message } from './message.ts';
 import { MetadataFetch } from './metadata-fetch.ts';
@@ -42,8 +42,6 @@ export interface SwarmComponents {
   /** How its data travels. */
   readonly data: SwarmData;
   readonly budget: PieceBudget;
-  /** Files that this host has already, by merkle root. */
-  readonly findFiles: (rootHex: string) => readonly ReusableFile[];
   readonly listenPort: () => number | undefined;
 }
 
@@ -232,7 +230,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
     try {
       incoming = await IncomingImage.open(components, metainfo, { signal });
       this.#incoming = incoming;
-      this.#reusedBytes += await incoming.reuse(components.findFiles, { signal });
+      this.#reusedBytes += await incoming.reuse({ signal });
     } catch (error) {
       if (!isStorageFault(error)) throw error;
       this.#pauseUntilStorage(error, () => this.#openIncoming(metainfo));

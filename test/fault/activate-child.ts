@@ -16,6 +16,7 @@ import {
   type TreeDurability,
 } from '../../src/image/index.ts';
 import { IncomingImage } from '../../src/swarm/incoming-image.ts';
+import { writePiece } from '../tools/write-piece.ts';
 import { openActivation } from './host-activation.ts';
 
 const careless: TreeDurability = {
@@ -40,7 +41,7 @@ async function takeIn(image: StoredImage): Promise<StoredImage> {
     const data = Buffer.alloc(incoming.pieces.sizeBytes(piece));
     await using file = await open(join(image.tree, incoming.pieces.fileOf(piece).path));
     await file.read(data, 0, data.length, incoming.pieces.offsetBytes(piece));
-    await incoming.write(piece, data);
+    await writePiece(incoming, piece, data);
   }
   return await incoming.complete();
 }

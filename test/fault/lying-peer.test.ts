@@ -46,6 +46,7 @@ async function announceSeed(url: string, image: StoredImage, port: number): Prom
     infoHash: image.metainfo.info.infoHash.subarray(0, 20),
     peerId: randomBytes(20),
     port,
+    sealed: false,
     uploadedBytes: 0,
     downloadedBytes: 0,
     leftBytes: 0,

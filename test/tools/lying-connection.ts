@@ -18,8 +18,8 @@ import {
 } from '../../src/swarm/message.ts';
 import type { PieceReader } from '../../src/swarm/image-reader.ts';
 import type { PieceMap } from '../../src/swarm/piece-map.ts';
-import { MessageReader } from '../../src/swarm/message-reader.ts';
 import type { Lie } from './lies.ts';
+import { MessageReader } from './message-reader.ts';
 
 /** The number under which this peer takes `ut_metadata`: another than the engine's own. */
 const metadataId = 7;

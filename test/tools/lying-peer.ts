@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { infoHashOf, type StoredImage } from '../../src/image/index.ts';
-import { PieceCache } from '../../src/swarm/piece-cache.ts';
 import { ImageReader } from '../../src/swarm/image-reader.ts';
 import { PieceMap } from '../../src/swarm/piece-map.ts';
 import { LyingConnection, type LyingHost } from './lying-connection.ts';
@@ -60,10 +59,7 @@ export class LyingPeer implements LyingHost, AsyncDisposable {
     this.init = init;
     this.lie = init.lie ?? 'none';
     this.pieces = new PieceMap(image.metainfo.info);
-    this.reader = new ImageReader(
-      { cache: new PieceCache({ limitBytes: 0 }) },
-      { info: image.metainfo.info, tree: image.tree },
-    );
+    this.reader = new ImageReader({ info: image.metainfo.info, tree: image.tree });
     this.#server = createServer((socket) => {
       this.#begin(socket, false);
     });

@@ -126,7 +126,6 @@ export class FetchQueue {
   #answered(lengthBytes: number): void {
     this.#inFlight -= 1;
     this.#inFlightBytes -= lengthBytes;
-    if (this.#inFlight === 0) this.window.idle();
   }
 
   /** @throws PeerError PEER_PROTOCOL when the request was never sent */
@@ -184,6 +183,7 @@ export class FetchQueue {
       this.#openAt = 0;
     }
     if (requests.length > 0) this.#events.send(Buffer.concat(requests));
+    if (this.#inFlight === 0) this.window.idle(this.#now());
   }
 
   #ask(task: PieceTask, request: number): Buffer {

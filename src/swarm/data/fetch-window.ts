@@ -21,6 +21,7 @@ export class FetchWindow {
   #sampleStartMs: number | undefined;
   #sampleBytes = 0;
   #probeAtMs: number | undefined;
+  #idleSinceMs: number | undefined;
 
   get rateBytesPerSecond(): number {
     return this.#rateBytesPerSecond;
@@ -28,7 +29,13 @@ export class FetchWindow {
 
   /** A request was sent. @returns whether its answer should be told to `answered` */
   asked(nowMs: number): boolean {
-    this.#sampleStartMs ??= nowMs;
+    const idleMs = nowMs - (this.#idleSinceMs ?? nowMs);
+    this.#idleSinceMs = undefined;
+    // A short pause is part of how fast things go; a long one says nothing of the peer.
+    if (this.#sampleStartMs === undefined || idleMs > sampleMs) {
+      this.#sampleStartMs = nowMs;
+      this.#sampleBytes = 0;
+    }
     if (this.#probeAtMs !== undefined) return false;
     this.#probeAtMs = nowMs;
     return true;
@@ -60,9 +67,8 @@ export class FetchWindow {
     this.bytes = Math.min(maxBytes, Math.max(minBytes, wanted));
   }
 
-  /** Nothing is asked for at the moment: the time until the next request does not count. */
-  idle(): void {
-    this.#sampleStartMs = undefined;
-    this.#sampleBytes = 0;
+  /** Nothing is asked for at the moment. */
+  idle(nowMs: number): void {
+    this.#idleSinceMs ??= nowMs;
   }
 }

@@ -9,6 +9,7 @@ const request = {
   infoHash: Buffer.from(Array.from({ length: 32 }, (_, index) => index * 8)),
   peerId: Buffer.from('-SG0100-abcdefghijkl'),
   port: 6_881,
+  sealed: false,
   uploadedBytes: 1,
   downloadedBytes: 2,
   leftBytes: 3,

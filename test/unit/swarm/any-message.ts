@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import type { BlockRange, HashRange, Message } from '../../../src/swarm/message.ts';
 
 const uint32 = fc.integer({ min: 0, max: 0xffff_ffff });
-const bytes = (maxLength: number) =>
-  fc.uint8Array({ maxLength }).map((array) => Buffer.from(array));
+const bytes = (maxLength: number, minLength = 0) =>
+  fc.uint8Array({ minLength, maxLength }).map((array) => Buffer.from(array));
 const blockRange: fc.Arbitrary<BlockRange> = fc.record({
   piece: uint32,
   beginBytes: uint32,
@@ -27,7 +27,7 @@ export const anyMessage: fc.Arbitrary<Message> = fc.oneof(
   fc.record({ type: types('have', 'suggestPiece', 'allowedFast'), piece: uint32 }),
   fc.record({ type: types('bitfield'), bits: bytes(50) }),
   fc.record({ type: types('request', 'cancel', 'rejectRequest'), range: blockRange }),
-  fc.record({ type: types('piece'), piece: uint32, beginBytes: uint32, data: bytes(200) }),
+  fc.record({ type: types('piece'), piece: uint32, beginBytes: uint32, data: bytes(200, 1) }),
   fc.record({ type: types('extended'), id: fc.nat(255), payload: bytes(100) }),
   fc.record({ type: types('hashRequest', 'hashReject'), range: hashRange }),
   fc.record({

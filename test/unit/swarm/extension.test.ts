@@ -11,7 +11,13 @@ import {
 } from '../../../src/swarm/extension.ts';
 
 test('an extension handshake is read as it was written', () => {
-  const init = { metadataBytes: 1_000, requestQueue: 250, listenPort: 6_881, client: 'Test 1' };
+  const init = {
+    metadataBytes: 1_000,
+    maxRequestBytes: 262_144,
+    requestQueue: 250,
+    listenPort: 6_881,
+    client: 'Test 1',
+  };
   expect(parseExtensionHandshake(encodeExtensionHandshake(init))).toEqual({
     ...init,
     metadataId: 3,
@@ -23,6 +29,7 @@ test('what an extension handshake leaves out, or says wrongly, is not known', ()
     metadataId: undefined,
     metadataBytes: undefined,
     requestQueue: undefined,
+    maxRequestBytes: undefined,
     listenPort: undefined,
     client: undefined,
   };

@@ -10,7 +10,6 @@ import {
   type StoredImage,
 } from '../../../src/image/index.ts';
 import { answerHashRange, pieceLayerRanges, provenHashes } from '../../../src/swarm/hash-range.ts';
-import { PieceCache } from '../../../src/swarm/piece-cache.ts';
 import { ImageReader } from '../../../src/swarm/image-reader.ts';
 import type { HashRange } from '../../../src/swarm/message.ts';
 import { PieceMap } from '../../../src/swarm/piece-map.ts';
@@ -31,10 +30,7 @@ beforeAll(async () => {
   const data = seededBytes(1, 1_000_000);
   const sketch = Object.fromEntries(sizes.map((size) => [`${size}`, data.subarray(0, size)]));
   image = await bakeSketch(directory, sketch, { pieceSizeBytes });
-  reader = new ImageReader(
-    { cache: new PieceCache({ limitBytes: 0 }) },
-    { info: image.metainfo.info, tree: image.tree },
-  );
+  reader = new ImageReader({ info: image.metainfo.info, tree: image.tree });
 });
 
 afterAll(async () => {

@@ -3,9 +3,9 @@ import { expect, test } from 'vitest';
 import { encodeHandshake, parseHandshake } from '../../../src/swarm/handshake.ts';
 import {
   encodeMessage,
-  encodePieceHeader,
-  parseMessage,
+  encodePieceHeaderInto,
   pieceHeaderBytes,
+  parseMessage,
 } from '../../../src/swarm/message.ts';
 import { anyMessage } from './any-message.ts';
 
@@ -53,7 +53,8 @@ test('the messages have the numbers and forms of BEP 3, 6, 10 and 52', () => {
 test('the header of a block stands for the message without its data', () => {
   const data = Buffer.from('some data');
   const whole = encodeMessage({ type: 'piece', piece: 7, beginBytes: 16_384, data });
-  const header = encodePieceHeader(7, 16_384, data.length);
+  const header = Buffer.alloc(pieceHeaderBytes);
+  encodePieceHeaderInto(header, 0, 7, 16_384, data.length);
   expect(header).toHaveLength(pieceHeaderBytes);
   expect(Buffer.concat([header, data]).equals(whole)).toBe(true);
 });

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { PeerError } from '../../../src/errors.ts';
 import { encodeHandshake, type Handshake } from '../../../src/swarm/handshake.ts';
-import { encodeMessage, type Message } from '../../../src/swarm/message.ts';
-import { MessageReader } from '../../../src/swarm/message-reader.ts';
+import { encodeMessage, messageId, type Message } from '../../../src/swarm/message.ts';
+import { MessageReader } from '../../tools/message-reader.ts';
 import { anyMessage } from './any-message.ts';
 
 const handshake = encodeHandshake({ infoHash: Buffer.alloc(20, 1), peerId: Buffer.alloc(20, 2) });
@@ -54,7 +54,20 @@ test('a message that is too long is refused by its length, before its bytes come
     const prefix = Buffer.alloc(4);
     prefix.writeUInt32BE(length);
     expect(() => {
-      for (const byte of prefix) reader.push(Buffer.of(byte));
+      for (const byte of [...prefix, messageId.bitfield]) reader.push(Buffer.of(byte));
+    }).toThrow(PeerError);
+  }
+});
+
+test('a block that is too long, or empty, is refused by its header', () => {
+  for (const length of [9, 9 + (1 << 18) + 1, 0xffff_ffff]) {
+    const { reader } = keepingReader();
+    reader.push(handshake);
+    const header = Buffer.alloc(13);
+    header.writeUInt32BE(length);
+    header[4] = messageId.piece;
+    expect(() => {
+      reader.push(header);
     }).toThrow(PeerError);
   }
 });
