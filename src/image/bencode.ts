@@ -15,9 +15,19 @@ export type BencodeInput =
   | number
   | string
   | Uint8Array
+  | Bencoded
   | readonly BencodeInput[]
   | ReadonlyMap<string, BencodeInput>
   | { readonly [key: string]: BencodeInput | undefined };
+
+/** A value that is bencoded already, and goes in as it is. */
+export class Bencoded {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+}
 
 export interface BencodeLimits {
   /** How deep lists and dictionaries may nest. */
@@ -49,6 +59,8 @@ function encodeInto(parts: Uint8Array[], value: BencodeInput): void {
   } else if (typeof value === 'string' || value instanceof Uint8Array) {
     const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
     parts.push(Buffer.from(`${bytes.length}:`, 'latin1'), bytes);
+  } else if (value instanceof Bencoded) {
+    parts.push(value.bytes);
   } else if (isList(value)) {
     parts.push(Buffer.from('l'));
     for (const item of value) encodeInto(parts, item);

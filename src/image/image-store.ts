@@ -70,7 +70,13 @@ export class ImageStore {
         `the store ${this.directory} has the metainfo of ${metainfo.info.imageId} under ${imageId}; remove that folder and fetch the image again`,
       );
     }
-    return { imageId, metainfo, tree: join(this.directory, imageId, metainfo.info.name) };
+    return this.stored(metainfo);
+  }
+
+  /** What `read` gives of an image whose metainfo is known and that is in the store. */
+  stored(metainfo: Metainfo): StoredImage {
+    const { imageId, name } = metainfo.info;
+    return { imageId, metainfo, tree: join(this.directory, imageId, name) };
   }
 
   /** Where a folder lies that is to become an image: in the same place, by one rename. */

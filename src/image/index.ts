@@ -29,7 +29,7 @@ export {
 } from './manifest.ts';
 export * from './merkle.ts';
 export { duplicatesWithin } from './range-hashes.ts';
-export { carryOut, type CarryOutOptions, type ReuseResult } from './reuse.ts';
+export { carryOut, reuseScratch, type CarryOutOptions, type ReuseResult } from './reuse.ts';
 export type { ReuseTrouble } from './reuse-runner.ts';
 export { type FileReuse, type ReusePlan, type ReuseRange, type ReuseSource } from './reuse-plan.ts';
 export { planReuse, ReusePlanner } from './reuse-planner.ts';

@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ImageFile } from './image-info.ts';
+import type { Metainfo } from './torrent-file.ts';
 import { rangeLength } from './range-hashes.ts';
 import { copyRanges } from './reuse-copies.ts';
 import { reflink, type Clone } from './reuse-destination.ts';
@@ -44,8 +45,7 @@ export async function carryOut(plan: ReusePlan, options: CarryOutOptions): Promi
     result.reusedBytes += rangeLength(file.sizeBytes, piece - file.firstPiece, pieceSizeBytes);
     options.onPiece?.(piece);
   };
-  // Beside the tree, and called as no image can be that has this id.
-  const scratch = join(dirname(tree), `${plan.wanted.info.imageId}.reuse`);
+  const scratch = reuseScratch(tree, plan.wanted);
   try {
     await rm(scratch, { recursive: true, force: true });
     if (plan.files.length === 0) return result;
@@ -70,3 +70,8 @@ const startRunner = (plan: ReusePlan, options: CarryOutOptions): PartRunner =>
     { wanted: plan.wanted, threads: options.threads },
     { signal: options.signal, onTrouble: (trouble) => options.onTrouble?.(trouble) },
   );
+
+/** Where files are made before they are renamed into the tree; a run that was killed may leave it. */
+export const reuseScratch = (tree: string, { info }: Metainfo): string =>
+  // Beside the tree, and called as no image can be that has this id.
+  join(dirname(tree), `${info.imageId}.reuse`);

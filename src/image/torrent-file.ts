@@ -1,5 +1,5 @@
 import { ImageError } from '../errors.ts';
-import { decodeBencode, encodeBencode, type BencodeValue } from './bencode.ts';
+import { Bencoded, decodeBencode, encodeBencode, type BencodeValue } from './bencode.ts';
 import { maxInfoBytes, parseInfo, type ImageFile, type ImageInfo } from './image-info.ts';
 import { blockCount, hashBytes, heightFor, rootOf } from './merkle.ts';
 
@@ -64,11 +64,10 @@ export function encodeTorrent(metainfo: Metainfo, trackers: readonly string[] = 
   for (const [root, layer] of metainfo.pieceLayers) {
     layers.set(Buffer.from(root, 'hex').toString('latin1'), layer);
   }
-  const info = decodeBencode(metainfo.info.encoded);
   return encodeBencode({
     announce: trackers[0],
     'announce-list': trackers.length > 1 ? trackers.map((tracker) => [tracker]) : undefined,
-    info,
+    info: new Bencoded(metainfo.info.encoded),
     'piece layers': layers,
   });
 }

@@ -1,6 +1,7 @@
-import { chmod, mkdir, symlink } from 'node:fs/promises';
+import { chmodSync, mkdirSync } from 'node:fs';
+import { symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { forEachConcurrently } from './concurrency.ts';
+import { setImmediate as immediate } from 'node:timers/promises';
 import type { TreeDurability } from './durability.ts';
 import type { ImageFile, ImageLink } from './image-info.ts';
 
@@ -11,7 +12,7 @@ export interface TreeLayout {
   readonly emptyDirectories: readonly string[];
 }
 
-const concurrency = 16;
+const callsInTurn = 256;
 
 /** All directories of a layout, parents first; the tree itself is ''. */
 export function directoriesOf(layout: TreeLayout): string[] {
@@ -26,9 +27,20 @@ export function directoriesOf(layout: TreeLayout): string[] {
 
 /** Makes the directories of a layout, writable; also those that were sealed before. */
 export async function makeDirectories(tree: string, layout: TreeLayout): Promise<void> {
-  for (const path of directoriesOf(layout)) {
-    await mkdir(join(tree, path), { recursive: true });
-    await chmod(join(tree, path), 0o755);
+  await inTurns(directoriesOf(layout), (path) => {
+    mkdirSync(join(tree, path), { recursive: true });
+    chmodSync(join(tree, path), 0o755);
+  });
+}
+
+/**
+ * Does small calls to the file system at once, some at a time: through the thread pool each takes
+ * several times as long as the system needs for it, and trees have tens of thousands of them.
+ */
+async function inTurns<T>(items: readonly T[], work: (item: T) => void): Promise<void> {
+  for (let at = 0; at < items.length; at += callsInTurn) {
+    for (const item of items.slice(at, at + callsInTurn)) work(item);
+    await immediate();
   }
 }
 
@@ -56,11 +68,13 @@ export async function sealTree(
   const files = layout.files
     .filter(({ path }) => options.sealed?.has(path) !== true)
     .map(({ path, executable }) => ({ path: join(tree, path), executable }));
-  await forEachConcurrently(files, concurrency, async ({ path, executable }) => {
+  await inTurns(files, ({ path, executable }) => {
     options.signal?.throwIfAborted();
-    await chmod(path, executable ? 0o555 : 0o444);
+    chmodSync(path, executable ? 0o555 : 0o444);
   });
   const directories = directoriesOf(layout).map((path) => join(tree, path));
-  for (const path of directories) await chmod(path, 0o555);
+  await inTurns(directories, (path) => {
+    chmodSync(path, 0o555);
+  });
   await durability.syncTree(tree, [...files.map(({ path }) => path), ...directories.reverse()]);
 }

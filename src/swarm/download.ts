@@ -59,6 +59,7 @@ export class Download {
   #outstandingBytes = 0;
   #paused = false;
   #closed = false;
+  #complete = false;
   #retryAtMs = 0;
 
   constructor(components: DownloadComponents, events: DownloadEvents) {
@@ -223,8 +224,23 @@ export class Download {
     return { outstandingBytes: source.bytes, rateBytesPerSecond, silentMs };
   }
 
-  /** A piece is verified and written. */
-  onVerified(piece: number): void {
+  /** Pieces are verified and written. */
+  onVerified(pieces: readonly number[]): void {
+    const free = new Set<Peer>();
+    for (const piece of pieces) {
+      for (const owner of this.#owners.get(piece) ?? []) free.add(owner);
+      this.#settle(piece);
+    }
+    if (this.#paused && this.#unwritten.size === 0) this.#resume();
+    if (!this.#complete && this.#incoming.have.isFull) {
+      this.#complete = true;
+      for (const peer of this.#sources.keys()) this.#setInterest(peer, false);
+      this.#events.onComplete();
+    }
+    for (const peer of free) this.fill(peer);
+  }
+
+  #settle(piece: number): void {
     const owners = this.#owners.get(piece) ?? [];
     const wasUnwritten = this.#unwritten.delete(piece);
     const isNew = this.#incoming.note(piece);
@@ -237,15 +253,7 @@ export class Download {
       this.#disown(owner, source, piece);
     }
     if (wasUnwritten && owners.length === 0) this.#release(this.#incoming.pieces.sizeBytes(piece));
-    if (!isNew) return;
-    this.#events.onPiece(piece);
-    if (this.#paused && this.#unwritten.size === 0) this.#resume();
-    if (this.#incoming.have.isFull) {
-      for (const peer of this.#sources.keys()) this.#setInterest(peer, false);
-      this.#events.onComplete();
-      return;
-    }
-    for (const owner of owners) this.fill(owner);
+    if (isNew) this.#events.onPiece(piece);
   }
 
   #resume(): void {

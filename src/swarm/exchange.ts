@@ -403,7 +403,7 @@ export class Exchange implements AsyncDisposable {
     switch (event.type) {
       case 'verified':
         this.#peers.get(event.link)?.onEvent(event);
-        this.#byKey.get(event.image)?.swarm.onVerified(event.piece);
+        this.#byKey.get(event.image)?.swarm.onVerified(event.pieces);
         return;
       case 'unwritten':
         this.#byKey.get(event.image)?.swarm.onUnwritten(event);

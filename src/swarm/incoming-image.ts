@@ -13,6 +13,7 @@ import {
   readManifest,
   sealTree,
   ReusePlanner,
+  reuseScratch,
   type ReuseTrouble,
   type TreeDurability,
   type ImageFile,
@@ -109,6 +110,7 @@ export class IncomingImage implements AsyncDisposable {
     const { info } = this.metainfo;
     // Completing makes it read-only, and may have been cut short.
     await rm(this.#torrentPath, { force: true });
+    await rm(reuseScratch(this.tree, this.metainfo), { recursive: true, force: true });
     await writeFile(this.#torrentPath, encodeTorrent(this.metainfo));
     const { files, links } = info;
     await makeDirectories(this.tree, { files, links, emptyDirectories: [] });
@@ -192,12 +194,14 @@ export class IncomingImage implements AsyncDisposable {
     } = {},
   ): Promise<number> {
     const { store } = this.#components;
+    const stored = await store.list();
+    if (stored.length === 0) return 0;
     const planner = new ReusePlanner(this.metainfo, (piece) => this.have.has(piece));
     // One at a time, so that no more than one foreign metainfo is in memory.
-    for (const imageId of await store.list()) {
+    for (const imageId of stored) {
       options.signal?.throwIfAborted();
-      const stored = await store.read(imageId).catch(() => undefined);
-      if (stored !== undefined) planner.add(stored);
+      const image = await store.read(imageId).catch(() => undefined);
+      if (image !== undefined) planner.add(image);
     }
     const { linked, reusedBytes } = await carryOut(planner.plan(), {
       tree: this.tree,
@@ -239,7 +243,7 @@ export class IncomingImage implements AsyncDisposable {
       await rm(this.#bitmapPath, { force: true });
       await durability.syncDirectory(this.#folder);
       await store.commit(imageId, this.#folder);
-      return await store.read(imageId);
+      return store.stored(this.metainfo);
     } catch (error) {
       options.signal?.throwIfAborted();
       throw storageFailure('completing', this.#folder, error);

@@ -5,19 +5,20 @@ export class PieceMap {
   readonly info: ImageInfo;
   /** The files that have pieces, in the order of their pieces. */
   readonly #files: readonly ImageFile[];
-  readonly #byRoot = new Map<string, ImageFile>();
+  /** Made when it is first asked for. */
+  #byRoot: Map<string, ImageFile> | undefined;
 
   constructor(info: ImageInfo) {
     this.info = info;
-    for (const file of info.files) {
-      if (file.root !== undefined) this.#byRoot.set(file.root.toString('hex'), file);
-    }
     this.#files = info.files.filter((file) => file.pieceCount > 0);
   }
 
   /** A file with this merkle root; of several with the same content, one. */
   fileWithRoot(root: Uint8Array): ImageFile | undefined {
-    return this.#byRoot.get(Buffer.from(root).toString('hex'));
+    this.#byRoot ??= new Map(
+      this.#files.map((file) => [file.root?.toString('latin1') ?? '', file]),
+    );
+    return this.#byRoot.get(Buffer.from(root).toString('latin1'));
   }
 
   /** @throws RangeError when there is no such piece */

@@ -3,6 +3,7 @@ import type { Bitfield } from '../policy/index.ts';
 import type { DataLanes } from './data/data-lanes.ts';
 import { makeImageLayout, setHeld, type ImageLayoutData } from './data/image-layout.ts';
 import { SharedRate } from './data/shared-rate.ts';
+import { PieceMap } from './piece-map.ts';
 import type { Peer } from './peer.ts';
 
 /** How a swarm stands to the others of its host while both fetch. */
@@ -38,12 +39,7 @@ export class SwarmData {
   open(metainfo: Metainfo, tree: string, held: Bitfield): void {
     const { files, pieceSizeBytes, pieceCount } = metainfo.info;
     const present = files.filter(({ sizeBytes }) => sizeBytes > 0);
-    const hashes = new Map<number, Uint8Array>();
-    for (const file of present) {
-      for (let piece = file.firstPiece; piece < file.firstPiece + file.pieceCount; piece++) {
-        hashes.set(piece, pieceHash(metainfo, file, piece));
-      }
-    }
+    const pieces = new PieceMap(metainfo.info);
     this.#pieceCount = pieceCount;
     this.#layout = makeImageLayout({
       pieceSizeBytes,
@@ -53,7 +49,7 @@ export class SwarmData {
         sizeBytes,
         startBytes: firstPiece * pieceSizeBytes,
       })),
-      hashOf: (piece) => hashes.get(piece) ?? new Uint8Array(32),
+      hashOf: (piece) => pieceHash(metainfo, pieces.fileOf(piece), piece),
     });
     this.setAllHeld(held);
     this.#lanes.postAll({

@@ -57,6 +57,7 @@ const clientName = 'Starling 0.1';
 const keepAliveMs = 60_000;
 const silenceMs = 150_000;
 const retryStorageMs = 5_000;
+const progressMs = 50;
 
 /** All peers of one image, and what is done with them: fetch until it is whole, and serve. */
 export class Swarm implements PeerListener, AsyncDisposable {
@@ -92,6 +93,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
   #have: Bitfield | undefined;
   #reusedBytes = 0;
   #retryAtMs = Infinity;
+  #changeTimer: NodeJS.Timeout | undefined;
 
   constructor(components: SwarmComponents, init: SwarmInit) {
     this.#components = components;
@@ -162,6 +164,15 @@ export class Swarm implements PeerListener, AsyncDisposable {
     this.#state = state;
     this.#reason = reason;
     this.onChange?.();
+  }
+
+  /** Progress is told now and then; what else changes, at once. */
+  #changedSoon(): void {
+    if (this.#state === 'closed') return;
+    this.#changeTimer ??= setTimeout(() => {
+      this.#changeTimer = undefined;
+      this.onChange?.();
+    }, progressMs);
   }
 
   /** Runs a step of the swarm's life; the one place where its failures go. */
@@ -262,7 +273,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
         onPiece: (piece) => {
           data.setHeld(piece, true);
           this.#news.add(piece);
-          this.onChange?.();
+          this.#changedSoon();
         },
         onLiar: (peerId, error) => {
           this.#ban(peerId, error);
@@ -475,12 +486,12 @@ export class Swarm implements PeerListener, AsyncDisposable {
 
   onTally(peer: Peer): void {
     this.#download?.fill(peer);
-    this.onChange?.();
+    this.#changedSoon();
   }
 
-  /** A data plane has verified a piece and written it. */
-  onVerified(piece: number): void {
-    this.#download?.onVerified(piece);
+  /** A data plane has verified pieces and written them. */
+  onVerified(pieces: readonly number[]): void {
+    this.#download?.onVerified(pieces);
   }
 
   /** A data plane could not write a piece that it has verified. */
@@ -553,6 +564,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
+    clearTimeout(this.#changeTimer);
     this.#news[Symbol.dispose]();
     this.#set('closed');
     this.#fail(new PeerError('PEER_CLOSED', `the swarm of ${this.imageId} was closed`));

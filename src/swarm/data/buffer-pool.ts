@@ -1,7 +1,10 @@
-/** Buffers from this size on are kept for the next who needs one of the same size. */
-const pooledFromBytes = 64 << 10;
+/** The smallest buffer that is kept; each size class holds twice as much as the one before. */
+const smallestBytes = 4_096;
 
-/** Memory that is used again: what carries pieces is asked for and given back all the time. */
+/**
+ * Memory that is used again: what carries pieces is asked for and given back all the time. Memory of
+ * a larger class than needed costs little: pages that are not touched are not there.
+ */
 export class BufferPool {
   readonly #limitBytes: number;
   readonly #free = new Map<number, Buffer[]>();
@@ -14,26 +17,28 @@ export class BufferPool {
 
   /** A buffer of this size, its content undefined. */
   take(sizeBytes: number): Buffer {
-    const found = this.#free.get(sizeBytes)?.pop();
-    if (found === undefined) {
-      return sizeBytes < pooledFromBytes
-        ? Buffer.allocUnsafe(sizeBytes)
-        : Buffer.allocUnsafeSlow(sizeBytes);
-    }
-    this.#freeBytes -= sizeBytes;
-    return found;
+    const classBytes = classOf(sizeBytes);
+    const found = this.#free.get(classBytes)?.pop();
+    if (found === undefined) return Buffer.allocUnsafeSlow(classBytes).subarray(0, sizeBytes);
+    this.#freeBytes -= classBytes;
+    return found.subarray(0, sizeBytes);
   }
 
-  /** Gives a buffer back; the caller must not look at it any more. */
+  /** Gives a buffer back that `take` gave; the caller must not look at it any more. */
   give(buffer: Buffer): void {
-    if (buffer.length < pooledFromBytes || this.#freeBytes + buffer.length > this.#limitBytes) {
-      return;
-    }
-    const free = this.#free.get(buffer.length);
-    if (free === undefined) this.#free.set(buffer.length, [buffer]);
-    else free.push(buffer);
-    this.#freeBytes += buffer.length;
+    const whole = Buffer.from(buffer.buffer);
+    if (this.#freeBytes + whole.length > this.#limitBytes) return;
+    const free = this.#free.get(whole.length);
+    if (free === undefined) this.#free.set(whole.length, [whole]);
+    else free.push(whole);
+    this.#freeBytes += whole.length;
   }
+}
+
+function classOf(sizeBytes: number): number {
+  let classBytes = smallestBytes;
+  while (classBytes < sizeBytes) classBytes *= 2;
+  return classBytes;
 }
 
 /** What of the buffers is left when `count` bytes were read or written. */

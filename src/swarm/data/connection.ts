@@ -218,7 +218,13 @@ export class Connection implements WireSink {
     if (image === undefined) return;
     const { piece } = task;
     const isTrue = this.#components.sink.accept(image, task, () => {
-      this.#report({ type: 'verified', link, image: image.key, piece, tally: this.tally });
+      this.#report({
+        type: 'verified',
+        link,
+        image: image.key,
+        pieces: [piece],
+        tally: this.tally,
+      });
     });
     if (!isTrue) this.#report({ type: 'untrue', link, piece });
   }

@@ -72,7 +72,9 @@ export class DataPlane {
   }
 
   #report(event: DataEvent): void {
-    if (this.#events.push(event) === 1) setImmediate(() => this.#flush());
+    if (!mergeVerified(this.#events.at(-1), event) && this.#events.push(event) === 1) {
+      setImmediate(() => this.#flush());
+    }
     if ('link' in event) {
       const connection = this.#connections.get(event.link);
       if (connection !== undefined) connection.lastBatch = this.#batch + 1;
@@ -264,6 +266,15 @@ export class DataPlane {
     this.#sink.closeAll();
     this.#report({ type: 'ended' });
   }
+}
+
+/** Pieces of one connection that are verified one after the other are told together. */
+function mergeVerified(last: DataEvent | undefined, event: DataEvent): boolean {
+  if (event.type !== 'verified' || last?.type !== 'verified') return false;
+  if (event.link !== last.link || event.image !== last.image) return false;
+  last.pieces.push(...event.pieces);
+  last.tally = event.tally;
+  return true;
 }
 
 const noTally = { receivedBytes: 0, sentBytes: 0, windowBytes: 0, rateBytesPerSecond: 0 };

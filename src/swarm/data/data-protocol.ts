@@ -85,13 +85,13 @@ export type DataEvent =
     }
   /** A message that is for the main thread, without its length prefix. */
   | { readonly type: 'message'; readonly link: number; readonly body: Uint8Array }
-  /** A piece is verified and written. */
+  /** Pieces are verified and written. */
   | {
       readonly type: 'verified';
       readonly link: number;
       readonly image: number;
-      readonly piece: number;
-      readonly tally: Tally;
+      readonly pieces: number[];
+      tally: Tally;
     }
   /** A piece was not what the image has there. */
   | { readonly type: 'untrue'; readonly link: number; readonly piece: number }
