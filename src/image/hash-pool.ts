@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { ImageError, StorageError, type StarlingError } from '../errors.ts';
-import type { HashResult, HashTask } from './hash-task.ts';
-import type { HashReply, HashRequest } from './hash-worker.ts';
+import type { HashResult } from './hash-task.ts';
+import type { AnyHashTask, HashReply, HashRequest } from './hash-worker.ts';
 
 interface Pending {
   readonly resolve: (results: readonly HashResult[]) => void;
@@ -37,7 +37,7 @@ export class HashPool {
    * Hashes, and copies where a task says so.
    * @throws ImageError IMAGE_CHANGED for a file that became shorter; StorageError for a disk's fault
    */
-  run(tasks: readonly HashTask[]): Promise<readonly HashResult[]> {
+  run(tasks: readonly AnyHashTask[]): Promise<readonly HashResult[]> {
     const lane = this.#lanes.reduce((a, b) => (b.pending.size < a.pending.size ? b : a));
     const request: HashRequest = { id: this.#nextId++, tasks };
     return new Promise((resolve, reject) => {

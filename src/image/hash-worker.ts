@@ -1,10 +1,14 @@
 import { parentPort } from 'node:worker_threads';
 import { runHashTask, ShortReadError, type HashResult, type HashTask } from './hash-task.ts';
+import { runV1HashTask, type V1HashTask } from './v1-hash-task.ts';
+
+/** What a thread can do: files as an image has them, or pieces as a v1 torrent has them. */
+export type AnyHashTask = HashTask | V1HashTask;
 
 /** What a hash worker is sent and what it answers, one answer for each request, in order. */
 export interface HashRequest {
   readonly id: number;
-  readonly tasks: readonly HashTask[];
+  readonly tasks: readonly AnyHashTask[];
 }
 
 export type HashReply =
@@ -27,12 +31,16 @@ function answer({ id, tasks }: HashRequest): HashReply {
   const results: HashResult[] = [];
   for (const task of tasks) {
     try {
-      results.push(runHashTask(task));
+      results.push(run(task));
     } catch (error) {
-      const { message, code } = error as NodeJS.ErrnoException;
+      const { message, code, path = '' } = error as NodeJS.ErrnoException;
       const short = error instanceof ShortReadError;
-      return { id, failure: { short, path: task.source, message, code } };
+      const source = 'parts' in task ? path : task.source;
+      return { id, failure: { short, path: source, message, code } };
     }
   }
   return { id, results };
 }
+
+const run = (task: AnyHashTask): HashResult =>
+  'parts' in task ? { layer: new Uint8Array(0), v1: runV1HashTask(task) } : runHashTask(task);

@@ -17,7 +17,8 @@ export {
 } from './image-info.ts';
 export { ImageStore, readManifest, removeTree, type StoredImage } from './image-store.ts';
 export { describeInfo, inspect, type ImageDescription } from './inspect.ts';
-export { magnetLink, parseMagnet, type Magnet } from './magnet.ts';
+export { makeV1Torrent, type MakeV1Options } from './make-v1-torrent.ts';
+export { magnetLink, parseMagnet, v1MagnetLink, type Magnet } from './magnet.ts';
 export {
   checkManifest,
   manifestPath,
@@ -41,3 +42,13 @@ export {
   type Metainfo,
 } from './torrent-file.ts';
 export { makeDirectories, sealTree, type TreeLayout } from './tree-layout.ts';
+export {
+  v1PieceBytes,
+  v1PieceCount,
+  v1Segments,
+  type V1File,
+  type V1Layout,
+  type V1Segment,
+} from './v1-layout.ts';
+export { readV1Bytes } from './v1-reader.ts';
+export { encodeV1Torrent, v1HalfOf, v1Piece, v1TorrentOf, type V1Torrent } from './v1-torrent.ts';

@@ -14,9 +14,25 @@ export function magnetLink(image: {
   name?: string;
   trackers?: readonly string[];
 }): string {
-  const fields = [`xt=urn:btmh:1220${Buffer.from(image.infoHash).toString('hex')}`];
-  if (image.name !== undefined) fields.push(`dn=${encodeURIComponent(image.name)}`);
-  for (const tracker of image.trackers ?? []) fields.push(`tr=${encodeURIComponent(tracker)}`);
+  return linkTo(`urn:btmh:1220${Buffer.from(image.infoHash).toString('hex')}`, image);
+}
+
+/** The magnet link of a v1 torrent, by its SHA-1 info-hash (BEP 9; `urn:btih`). */
+export function v1MagnetLink(torrent: {
+  infoHash: Uint8Array;
+  name?: string;
+  trackers?: readonly string[];
+}): string {
+  return linkTo(`urn:btih:${Buffer.from(torrent.infoHash).toString('hex')}`, torrent);
+}
+
+function linkTo(
+  topic: string,
+  { name, trackers = [] }: { name?: string; trackers?: readonly string[] },
+): string {
+  const fields = [`xt=${topic}`];
+  if (name !== undefined) fields.push(`dn=${encodeURIComponent(name)}`);
+  for (const tracker of trackers) fields.push(`tr=${encodeURIComponent(tracker)}`);
   return `magnet:?${fields.join('&')}`;
 }
 
