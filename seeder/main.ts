@@ -1,10 +1,12 @@
 import { createProgram, runProgram, starlingVersion } from '../src/cli/index.ts';
 import { addBakeCommand } from './bake-command.ts';
 import { addIdentityCommand } from './identity-command.ts';
+import { addGatewayCommand } from './gateway-command.ts';
 import { addInspectCommand } from './inspect-command.ts';
 import { addKeysCommand } from './keys-command.ts';
 import { addReleaseCommand } from './release-command.ts';
 import { addSeedCommand } from './seed-command.ts';
+import { addTorrentCommand } from './torrent-command.ts';
 
 const examples = `
 Examples:
@@ -26,6 +28,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   addReleaseCommand(program);
   addKeysCommand(program);
   addIdentityCommand(program);
+  addTorrentCommand(program);
+  addGatewayCommand(program);
   program.addHelpText('after', examples);
   await runProgram(program, argv);
 }

@@ -1,0 +1,184 @@
+import { once } from 'node:events';
+import type WebTorrent from 'webtorrent';
+import type { Torrent } from 'webtorrent';
+import { ImageError } from '../../src/errors.ts';
+import { v1MagnetLink, type ImageStore } from '../../src/image/index.ts';
+import { listenFailure } from './listen-failure.ts';
+import { loadWebTorrent } from './load-webtorrent.ts';
+import { offeredImage, type OfferedImage } from './offered-image.ts';
+import { ReadOnlyChunkStore } from './read-only-chunk-store.ts';
+import { checkTrackerUrls, ownUrls, publicUrl } from './tracker-urls.ts';
+import { startWebsocketTracker, type WebsocketTracker } from './websocket-tracker.ts';
+
+export interface GatewayInit {
+  /** Ids of images of the store. */
+  readonly images: readonly string[];
+  /** Where it listens, for TCP peers, WebRTC and the WebSocket tracker. */
+  readonly host: string;
+  /** 0: the system gives one. */
+  readonly port: number;
+  /** BitTorrent trackers to announce at; there are no others. */
+  readonly trackers: readonly string[];
+  /** Where the gateway's own tracker listens, for browsers; undefined: there is none. */
+  readonly websocketTrackerPort: number | undefined;
+  readonly uploadBytesPerSecond: number;
+  readonly onWarning: (message: string, error: unknown) => void;
+}
+
+export interface OfferedTorrent {
+  /** The image id. */
+  readonly id: string;
+  /** Of the v1 swarm, in hex. */
+  readonly infoHash: string;
+  readonly magnet: string;
+}
+
+export interface Gateway extends AsyncDisposable {
+  readonly port: number;
+  /** The URL of its own tracker, for browsers. */
+  readonly websocketTracker: string | undefined;
+  /** Whether browsers can fetch: false where WebRTC's native library is missing. */
+  readonly webRtc: boolean;
+  readonly torrents: readonly OfferedTorrent[];
+  readonly sentBytes: number;
+}
+
+/** What is kept of read pieces, by each torrent. */
+const cachedBytes = 32 << 20;
+
+/**
+ * Offers images of the store to ordinary BitTorrent clients over TCP (BEP 3, 6, 10; metadata by
+ * BEP 9) and, by WebRTC, to browsers. It finds peers at the given trackers only: DHT, LSD, PEX,
+ * UPnP, NAT-PMP and STUN are off. The store is read, never written.
+ * @throws ConfigError for an address or a tracker that can't be used; ImageError, StorageError for
+ * an image that can't be offered; the signal's reason
+ */
+export async function startGateway(
+  components: { readonly store: ImageStore },
+  init: GatewayInit,
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<Gateway> {
+  checkTrackerUrls(init.trackers);
+  const offered: OfferedImage[] = [];
+  for (const id of new Set(init.images)) {
+    offered.push(await offeredImage(await components.store.read(id), options));
+  }
+  const { WebTorrent, webRtcFailure } = await loadWebTorrent();
+  options.signal?.throwIfAborted();
+  if (webRtcFailure !== undefined) {
+    init.onWarning('browsers can not fetch, only TCP is offered: no WebRTC', webRtcFailure);
+  }
+  await using stack = new AsyncDisposableStack();
+  const tracker = await ownTracker(init, offered);
+  if (tracker !== undefined) stack.use(tracker);
+  const client = await listen(WebTorrent, init, stack);
+  const announce = [
+    ...init.trackers,
+    ...(tracker === undefined ? [] : ownUrls(init.host, tracker.port)),
+  ];
+  for (const one of offered) await addTorrent(client, one, announce, init.onWarning);
+  options.signal?.throwIfAborted();
+  const websocketTracker = tracker && publicUrl(init.host, tracker.port);
+  const given = [...init.trackers, ...(websocketTracker === undefined ? [] : [websocketTracker])];
+  const ending = stack.move();
+  const torrents = client.torrents;
+  return {
+    port: client.address()?.port ?? 0,
+    websocketTracker,
+    webRtc: webRtcFailure === undefined,
+    torrents: offered.map(({ image, torrent: { layout } }) => ({
+      id: image.imageId,
+      infoHash: layout.infoHash.toString('hex'),
+      magnet: v1MagnetLink({ infoHash: layout.infoHash, name: layout.name, trackers: given }),
+    })),
+    get sentBytes() {
+      return torrents.reduce((sum, torrent) => sum + torrent.uploaded, 0);
+    },
+    [Symbol.asyncDispose]: () => ending.disposeAsync(),
+  };
+}
+
+async function ownTracker(
+  init: GatewayInit,
+  offered: readonly OfferedImage[],
+): Promise<WebsocketTracker | undefined> {
+  if (init.websocketTrackerPort === undefined) return undefined;
+  return await startWebsocketTracker({
+    host: init.host,
+    port: init.websocketTrackerPort,
+    infoHashes: new Set(offered.map(({ torrent }) => torrent.layout.infoHash.toString('hex'))),
+    onWarning: (error) => {
+      init.onWarning('the tracker for browsers', error);
+    },
+  });
+}
+
+/** Makes webtorrent's client; the stack will end it. */
+async function listen(
+  Client: typeof WebTorrent,
+  init: GatewayInit,
+  stack: AsyncDisposableStack,
+): Promise<WebTorrent> {
+  const { host, port, uploadBytesPerSecond } = init;
+  const everywhere = host === '0.0.0.0' || host === '::';
+  const client = new Client({
+    torrentPort: { host, port },
+    dht: false,
+    lsd: false,
+    utPex: false,
+    utp: false,
+    natUpnp: false,
+    natPmp: false,
+    webSeeds: false,
+    // Without a list of its own, the WebRTC of webtorrent asks public STUN servers.
+    tracker: { rtcConfig: { iceServers: [], ...(everywhere ? {} : { bindAddress: host }) } },
+    uploadLimit: Number.isFinite(uploadBytesPerSecond) ? Math.round(uploadBytesPerSecond) : -1,
+  });
+  await once(client, 'listening').catch((cause: unknown) => {
+    throw listenFailure('--port', init, cause);
+  });
+  stack.defer(() => destroy(client));
+  client.on('error', (error) => {
+    init.onWarning('webtorrent', error);
+  });
+  return client;
+}
+
+/** Ends all connections, and says so to the trackers. */
+async function destroy(client: WebTorrent): Promise<void> {
+  if (client.destroyed) return;
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  client.destroy(() => {
+    resolve(undefined);
+  });
+  await promise;
+}
+
+/** @throws ImageError when webtorrent would serve it by another info-hash */
+async function addTorrent(
+  client: WebTorrent,
+  { image, torrent, bytes }: OfferedImage,
+  announce: readonly string[],
+  onWarning: GatewayInit['onWarning'],
+): Promise<Torrent> {
+  const { layout } = torrent;
+  const warn = (error: unknown) => {
+    onWarning(image.imageId, error);
+  };
+  const added = client.add(bytes, {
+    announce,
+    // Every image was verified when it came into the store, and its pieces are when they are read.
+    skipVerify: true,
+    preloadedStore: new ReadOnlyChunkStore({ torrent, tree: image.tree, onFailure: warn }),
+    storeCacheSlots: Math.max(2, Math.floor(cachedBytes / layout.pieceSizeBytes)),
+  });
+  added.on('warning', warn);
+  if (!added.ready) await once(added, 'ready');
+  added.on('error', warn);
+  if (added.infoHash === layout.infoHash.toString('hex')) return added;
+  throw new ImageError(
+    'IMAGE_METAINFO',
+    `webtorrent reads another info-hash from the hybrid ${image.imageId}; bake it with --no-hybrid to offer it`,
+    { evidence: { expected: layout.infoHash.toString('hex'), actual: added.infoHash } },
+  );
+}
