@@ -19,6 +19,12 @@ declare module 'webtorrent' {
   }
   export type GetCallback = (error: Error | null, data?: Uint8Array) => void;
 
+  /** A connection to a peer (bittorrent-protocol), as the event `wire` gives it. */
+  export interface Wire extends EventEmitter {
+    /** `webrtc`, `tcpOutgoing`, `tcpIncoming` */
+    readonly type: string;
+  }
+
   export interface Torrent extends EventEmitter {
     readonly infoHash: string;
     readonly ready: boolean;
@@ -71,11 +77,11 @@ declare module 'webtorrent' {
 declare module 'bittorrent-tracker/server' {
   import type { EventEmitter } from 'node:events';
   import type { Server as HttpServer } from 'node:http';
-  import type { Socket } from 'node:net';
 
   export default class Server extends EventEmitter {
     readonly http: HttpServer;
-    readonly ws: { readonly clients: ReadonlySet<{ terminate(): void; _socket?: Socket }> };
+    readonly listening: boolean;
+    readonly ws: { readonly clients: ReadonlySet<{ terminate(): void }> };
     constructor(options: {
       udp: boolean;
       http: boolean;

@@ -7,7 +7,7 @@ import { listenFailure } from './listen-failure.ts';
 import { loadWebTorrent } from './load-webtorrent.ts';
 import { offeredImage, type OfferedImage } from './offered-image.ts';
 import { ReadOnlyChunkStore } from './read-only-chunk-store.ts';
-import { checkTrackerUrls, ownUrls, publicUrl } from './tracker-urls.ts';
+import { checkTrackerUrls, ownTrackerUrls } from './tracker-urls.ts';
 import { startWebsocketTracker, type WebsocketTracker } from './websocket-tracker.ts';
 
 export interface GatewayInit {
@@ -72,24 +72,21 @@ export async function startGateway(
   const tracker = await ownTracker(init, offered);
   if (tracker !== undefined) stack.use(tracker);
   const client = await listen(WebTorrent, init, stack);
-  const announce = [
-    ...init.trackers,
-    ...(tracker === undefined ? [] : ownUrls(init.host, tracker.port)),
-  ];
+  const own = tracker && ownTrackerUrls(init.host, tracker.port);
+  const announce = [...init.trackers, ...(own?.announce ?? [])];
   for (const one of offered) await addTorrent(client, one, announce, init.onWarning);
   options.signal?.throwIfAborted();
-  const websocketTracker = tracker && publicUrl(init.host, tracker.port);
-  const given = [...init.trackers, ...(websocketTracker === undefined ? [] : [websocketTracker])];
+  const trackers = [...init.trackers, ...(own?.public ?? [])];
   const ending = stack.move();
   const torrents = client.torrents;
   return {
     port: client.address()?.port ?? 0,
-    websocketTracker,
+    websocketTracker: own?.webSocket,
     webRtc: webRtcFailure === undefined,
     torrents: offered.map(({ image, torrent: { layout } }) => ({
       id: image.imageId,
       infoHash: layout.infoHash.toString('hex'),
-      magnet: v1MagnetLink({ infoHash: layout.infoHash, name: layout.name, trackers: given }),
+      magnet: v1MagnetLink({ infoHash: layout.infoHash, name: layout.name, trackers }),
     })),
     get sentBytes() {
       return torrents.reduce((sum, torrent) => sum + torrent.uploaded, 0);

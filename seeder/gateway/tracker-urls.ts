@@ -15,19 +15,26 @@ export function checkTrackerUrls(urls: readonly string[]): void {
   }
 }
 
-const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::';
-
-/** What others reach the gateway's own tracker by: its host's name, where it listens everywhere. */
-export const publicUrl = (host: string, port: number): string =>
-  `ws://${inUrl(isWildcard(host) ? hostname() : host)}:${port}`;
-
-/**
- * Where the gateway announces itself at its own tracker: for browsers always, and for TCP where the
- * tracker sees it by an address that others can use, which loopback is not.
- */
-export function ownUrls(host: string, port: number): string[] {
-  if (isWildcard(host)) return [`ws://127.0.0.1:${port}`];
-  return [`ws://${inUrl(host)}:${port}`, `http://${inUrl(host)}:${port}/announce`];
+/** What others reach the gateway's own tracker by; browsers by the first. */
+export interface OwnTrackerUrls {
+  readonly webSocket: string;
+  /** Where the gateway announces itself. */
+  readonly announce: readonly string[];
+  /** What stands in magnet links. */
+  readonly public: readonly string[];
 }
 
-const inUrl = (host: string): string => (isIPv6(host) ? `[${host}]` : host);
+/**
+ * Where the gateway listens everywhere, others know it by its host's name. It then can't announce
+ * itself for TCP at its own tracker, which would see it come from loopback.
+ */
+export function ownTrackerUrls(host: string, port: number): OwnTrackerUrls {
+  if (host === '0.0.0.0' || host === '::') {
+    const webSocket = `ws://${hostname()}:${port}`;
+    return { webSocket, announce: [`ws://127.0.0.1:${port}`], public: [webSocket] };
+  }
+  const authority = `${isIPv6(host) ? `[${host}]` : host}:${port}`;
+  const webSocket = `ws://${authority}`;
+  const both = [webSocket, `http://${authority}/announce`];
+  return { webSocket, announce: both, public: both };
+}

@@ -37,13 +37,19 @@ export async function startWebsocketTracker(init: {
       );
     },
   });
-  const listening = once(server, 'listening');
+  server.on('warning', init.onWarning);
+  // It tells twice of a port that is taken: by HTTP, and by WebSocket on it.
+  const failed = new Promise<never>((_resolve, reject) => {
+    server.on('error', (error) => {
+      reject(error as Error);
+      if (server.listening) init.onWarning(error);
+    });
+  });
+  const listening = Promise.race([once(server, 'listening'), failed]);
   server.listen(init.port, init.host);
   await listening.catch((cause: unknown) => {
     throw listenFailure('--websocket-tracker', init, cause);
   });
-  server.on('warning', init.onWarning);
-  server.on('error', init.onWarning);
   return {
     port: (server.http.address() as AddressInfo).port,
     [Symbol.asyncDispose]: async () => {

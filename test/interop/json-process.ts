@@ -21,8 +21,9 @@ export class JsonProcess implements AsyncDisposable {
   /** How it ended, once it has. */
   #ended: string | undefined;
 
-  constructor(command: string, args: readonly string[]) {
-    this.#name = basename(args[0] ?? command);
+  /** @param name what it is called in messages; by default, the script that an interpreter runs */
+  constructor(command: string, args: readonly string[], name = basename(args[0] ?? command)) {
+    this.#name = name;
     this.#child = spawn(command, args, { stdio: 'pipe' });
     createInterface(this.#child.stdout).on('line', (line) => {
       this.#lines.push(parsed(line));
@@ -66,12 +67,29 @@ export class JsonProcess implements AsyncDisposable {
     }
   }
 
-  #error(what: string, cause?: unknown): Error {
+  /** Waits for its end. @returns `exit code 0`, or the like, or the signal that ended it */
+  async ended(): Promise<string> {
+    const signal = AbortSignal.timeout(deadlineMs);
+    while (this.#ended === undefined) {
+      await once(this.#changes, 'change', { signal }).catch((cause: unknown) => {
+        throw this.#error(`has not ended in ${deadlineMs} ms`, cause);
+      });
+    }
+    return this.#ended;
+  }
+
+  /** What it said that nobody took; the end of it, if that is much. */
+  said(): string {
     const lines = this.#lines.map((line) => JSON.stringify(line)).join('\n');
-    return new Error(
-      `${this.#name} ${what}. Besides it said:\n${lines.slice(-keptCharacters)}\n${this.#stderr}`,
-      { cause },
-    );
+    return `${lines.slice(-keptCharacters)}\n${this.#stderr}`;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  #error(what: string, cause?: unknown): Error {
+    return new Error(`${this.#name} ${what}. Besides it said:\n${this.said()}`, { cause });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

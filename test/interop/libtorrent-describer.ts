@@ -7,7 +7,7 @@ const failure = z.object({ error: z.string() }).transform(({ error }) => {
   throw new Error(`libtorrent refuses it: ${error}`);
 });
 const hex = z.string().regex(/^[0-9a-f]*$/);
-const hashes = z.strictObject({ infoHash: hex, v1InfoHash: hex.nullable() });
+const hashes = z.strictObject({ infoHash: hex.nullable(), v1InfoHash: hex.nullable() });
 const description = hashes.extend({
   /** The bencoded info dictionary, a character for each byte. */
   info: z.string(),

@@ -14,6 +14,7 @@ import {
   v1Piece,
   v1PieceCount,
   type BencodeDictionary,
+  type BencodeValue,
   type StoredImage,
   type V1Torrent,
 } from '../../../src/image/index.ts';
@@ -129,29 +130,26 @@ test('a signal ends the making', async () => {
   await expect(makeV1Torrent(await baked(false), {}, { signal })).rejects.toThrow('enough');
 });
 
+type Files = BencodeDictionary[];
+
+const padding = (lengthBytes: number): BencodeDictionary =>
+  new Map<string, BencodeValue>([
+    ['attr', Buffer.from('p')],
+    ['length', lengthBytes],
+    ['path', [Buffer.from('.pad')]],
+  ]);
+
 test.each([
-  [
-    'names a file that the v2 half lacks',
-    (files: BencodeDictionary[]) => files.at(0)?.set('path', [Buffer.from('../x')]),
-  ],
-  ['gives a file another length', (files: BencodeDictionary[]) => files.at(0)?.set('length', 1)],
-  ['lacks a file', (files: BencodeDictionary[]) => files.splice(0, 1)],
-  ['has a file without a path', (files: BencodeDictionary[]) => files.at(0)?.delete('path')],
-  ['has a length below zero', (files: BencodeDictionary[]) => files.at(0)?.set('length', -1)],
-  [
-    'has more than its pieces',
-    (files: BencodeDictionary[]) =>
-      files.push(
-        new Map<string, never>([])
-          .set('length', (1 << 20) as never)
-          .set('attr', Buffer.from('p') as never)
-          .set('path', [Buffer.from('pad')] as never),
-      ),
-  ],
+  ['names another file', (files: Files) => files[0]?.set('path', [Buffer.from('../x')])],
+  ['gives a file another length', (files: Files) => files[0]?.set('length', 1)],
+  ['lacks a file', (files: Files) => files.splice(0, 1)],
+  ['has a file without a path', (files: Files) => files[0]?.delete('path')],
+  ['has a length below zero', (files: Files) => files[0]?.set('length', -1)],
+  ['has more bytes than pieces', (files: Files) => files.push(padding(1 << 20))],
 ])('a hybrid whose v1 half %s is refused', async (_what, spoil) => {
   const image = await baked(true);
   const info = decodeBencode(image.metainfo.info.encoded) as BencodeDictionary;
-  spoil(info.get('files') as BencodeDictionary[]);
+  spoil(info.get('files') as Files);
   const spoiled = parseInfo(encodeBencode(info));
   expect(() => v1HalfOf(spoiled)).toThrow(expect.objectContaining({ code: 'IMAGE_METAINFO' }));
 });
