@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
@@ -126,6 +128,7 @@ describe('webtorrent fetches through the gateway', () => {
   });
 });
 
+const handshakeStart = Buffer.from(`\x13BitTorrent protocol${'\0'.repeat(8)}`, 'latin1');
 const ended = z.object({ event: z.literal('ended'), sentBytes: z.number() });
 
 describe('the gateway', () => {
@@ -136,13 +139,20 @@ describe('the gateway', () => {
     const gateway = await startGatewayProgram([image], ['--websocket-tracker', '0']);
     const into = await temporaryDirectory();
     await fetchByTracker({ magnet: gateway.magnet }, into);
-    // One peer stays connected, by a slow way.
-    const port = await webtorrentClient.seed(encodeTorrent(image.metainfo), into);
-    expect(port).toBeGreaterThan(0);
+    // Who stays connected: a browser at the tracker, a peer, and somebody who never says a word.
+    const browser = new WebSocket(gateway.websocketTracker ?? '');
+    await once(browser, 'open');
+    const silent = connect(gateway.peer);
+    const peer = connect(gateway.peer);
+    const infoHash = Buffer.from(gateway.torrents[0]?.infoHash ?? '', 'hex');
+    peer.write(Buffer.concat([handshakeStart, infoHash, Buffer.from('-XX0000-who stays xx')]));
+    await once(peer, 'data');
+    const closed = [once(browser, 'close'), once(silent, 'close'), once(peer, 'close')];
     const started = performance.now();
     gateway.process.kill('SIGTERM');
     const { sentBytes } = await gateway.process.take(ended, 'that it ended');
     expect(await gateway.process.ended()).toBe('exit code 0');
+    await Promise.all(closed);
     expect(performance.now() - started).toBeLessThan(10_000);
     expect(sentBytes).toBeGreaterThan(image.metainfo.info.sizeBytes);
     expect(await describeTree(store)).toEqual(before);
