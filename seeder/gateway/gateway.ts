@@ -1,12 +1,7 @@
-import { once } from 'node:events';
-import type WebTorrent from 'webtorrent';
-import type { Torrent } from 'webtorrent';
-import { ImageError } from '../../src/errors.ts';
 import { v1MagnetLink, type ImageStore } from '../../src/image/index.ts';
-import { listenFailure } from './listen-failure.ts';
 import { loadWebTorrent } from './load-webtorrent.ts';
 import { offeredImage, type OfferedImage } from './offered-image.ts';
-import { ReadOnlyChunkStore } from './read-only-chunk-store.ts';
+import { addTorrent, startClient } from './torrent-client.ts';
 import { checkTrackerUrls, ownTrackerUrls } from './tracker-urls.ts';
 import { startWebsocketTracker, type WebsocketTracker } from './websocket-tracker.ts';
 
@@ -43,9 +38,6 @@ export interface Gateway extends AsyncDisposable {
   readonly sentBytes: number;
 }
 
-/** What is kept of read pieces, by each torrent. */
-const cachedBytes = 32 << 20;
-
 /**
  * Offers images of the store to ordinary BitTorrent clients over TCP (BEP 3, 6, 10; metadata by
  * BEP 9) and, by WebRTC, to browsers. It finds peers at the given trackers only: DHT, LSD, PEX,
@@ -71,7 +63,7 @@ export async function startGateway(
   await using stack = new AsyncDisposableStack();
   const tracker = await ownTracker(init, offered);
   if (tracker !== undefined) stack.use(tracker);
-  const client = await listen(WebTorrent, init, stack);
+  const client = await startClient(WebTorrent, init, stack);
   const own = tracker && ownTrackerUrls(init.host, tracker.port);
   const announce = [...init.trackers, ...(own?.announce ?? [])];
   for (const one of offered) await addTorrent(client, one, announce, init.onWarning);
@@ -108,74 +100,4 @@ async function ownTracker(
       init.onWarning('the tracker for browsers', error);
     },
   });
-}
-
-/** Makes webtorrent's client; the stack will end it. */
-async function listen(
-  Client: typeof WebTorrent,
-  init: GatewayInit,
-  stack: AsyncDisposableStack,
-): Promise<WebTorrent> {
-  const { host, port, uploadBytesPerSecond } = init;
-  const everywhere = host === '0.0.0.0' || host === '::';
-  const client = new Client({
-    torrentPort: { host, port },
-    dht: false,
-    lsd: false,
-    utPex: false,
-    utp: false,
-    natUpnp: false,
-    natPmp: false,
-    webSeeds: false,
-    // Without a list of its own, the WebRTC of webtorrent asks public STUN servers.
-    tracker: { rtcConfig: { iceServers: [], ...(everywhere ? {} : { bindAddress: host }) } },
-    uploadLimit: Number.isFinite(uploadBytesPerSecond) ? Math.round(uploadBytesPerSecond) : -1,
-  });
-  await once(client, 'listening').catch((cause: unknown) => {
-    throw listenFailure('--port', init, cause);
-  });
-  stack.defer(() => destroy(client));
-  client.on('error', (error) => {
-    init.onWarning('webtorrent', error);
-  });
-  return client;
-}
-
-/** Ends all connections, and says so to the trackers. */
-async function destroy(client: WebTorrent): Promise<void> {
-  if (client.destroyed) return;
-  const { promise, resolve } = Promise.withResolvers<undefined>();
-  client.destroy(() => {
-    resolve(undefined);
-  });
-  await promise;
-}
-
-/** @throws ImageError when webtorrent would serve it by another info-hash */
-async function addTorrent(
-  client: WebTorrent,
-  { image, torrent, bytes }: OfferedImage,
-  announce: readonly string[],
-  onWarning: GatewayInit['onWarning'],
-): Promise<Torrent> {
-  const { layout } = torrent;
-  const warn = (error: unknown) => {
-    onWarning(image.imageId, error);
-  };
-  const added = client.add(bytes, {
-    announce,
-    // Every image was verified when it came into the store, and its pieces are when they are read.
-    skipVerify: true,
-    preloadedStore: new ReadOnlyChunkStore({ torrent, tree: image.tree, onFailure: warn }),
-    storeCacheSlots: Math.max(2, Math.floor(cachedBytes / layout.pieceSizeBytes)),
-  });
-  added.on('warning', warn);
-  if (!added.ready) await once(added, 'ready');
-  added.on('error', warn);
-  if (added.infoHash === layout.infoHash.toString('hex')) return added;
-  throw new ImageError(
-    'IMAGE_METAINFO',
-    `webtorrent reads another info-hash from the hybrid ${image.imageId}; bake it with --no-hybrid to offer it`,
-    { evidence: { expected: layout.infoHash.toString('hex'), actual: added.infoHash } },
-  );
 }
