@@ -5,6 +5,7 @@ import {
   hostOption,
   jsonOption,
   openTransport,
+  Option,
   portOption,
   runCommand,
   storeOption,
@@ -23,6 +24,7 @@ interface SeedOptions extends TransportOptions {
   readonly host: string;
   readonly port: number;
   readonly uploadLimit: number;
+  readonly v1?: boolean;
   readonly json?: boolean;
 }
 
@@ -45,6 +47,11 @@ export function addSeedCommand(program: Command): void {
     .addOption(hostOption())
     .addOption(portOption())
     .addOption(uploadLimitOption())
+    .addOption(
+      new Option('--v1', 'with --open: serve the torrents of `seeder torrent --v1` too').env(
+        'STARLING_V1',
+      ),
+    )
     .addOption(jsonOption())
     .addHelpText('after', examples)
     .action((images: string[], options: SeedOptions) =>
@@ -58,7 +65,7 @@ async function runSeed(
   { output, signal }: CommandContext,
 ): Promise<void> {
   output.line('the seeder starts');
-  const { durable, ImageStore } = await import('../src/image/index.ts');
+  const { durable, ImageStore, makeV1Torrent } = await import('../src/image/index.ts');
   const { Exchange } = await import('../src/swarm/index.ts');
   const { imageIdOfArgument } = await import('./image-argument.ts');
   const store = new ImageStore({ durability: durable }, { directory: options.store });
@@ -86,6 +93,9 @@ async function runSeed(
   );
   resources.use(exchange);
   for (const image of stored) exchange.seed(image);
+  if (options.v1 === true && options.open === true) {
+    for (const image of stored) exchange.seedV1(image, await makeV1Torrent(image, {}, { signal }));
+  }
   output.event(
     {
       event: 'seeding',

@@ -1,5 +1,5 @@
 import { PeerError } from '../errors.ts';
-import type { ImageInfo, Metainfo } from '../image/index.ts';
+import type { Metainfo } from '../image/index.ts';
 import { encodeMetadataMessage, metadataPieceBytes, type MetadataMessage } from './extension.ts';
 import { answerHashRange } from './hash-range.ts';
 import type { PieceReader } from './image-reader.ts';
@@ -9,7 +9,7 @@ import type { PieceMap } from './piece-map.ts';
 
 /** What there is to answer from, as far as it is known. */
 export interface AnswerSource {
-  readonly info: ImageInfo | undefined;
+  readonly info: { readonly encoded: Buffer } | undefined;
   /** Known together, when the piece layers are. */
   readonly content:
     | { readonly metainfo: Metainfo; readonly pieces: PieceMap; readonly reader: PieceReader }

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { ConfigError, PeerError } from '../errors.ts';
-import type { TreeDurability, ImageStore, StoredImage } from '../image/index.ts';
+import type { TreeDurability, ImageStore, StoredImage, V1Torrent } from '../image/index.ts';
 import type { Endpoint } from './announce.ts';
 import { Announcer } from './announcer.ts';
 import type { DataLane } from './data/data-lane.ts';
@@ -14,6 +14,7 @@ import type { Seal } from './seal.ts';
 import { Swarm } from './swarm.ts';
 import { SwarmData, type SwarmLimits } from './swarm-data.ts';
 import type { SwarmStatus } from './swarm-status.ts';
+import { V1Seed } from './v1-seed.ts';
 
 export interface ExchangeComponents {
   readonly store: ImageStore;
@@ -84,6 +85,7 @@ export class Exchange implements AsyncDisposable {
   readonly #lanes: DataLanes;
   readonly #memberships = new Map<string, Membership>();
   readonly #byKey = new Map<number, Membership>();
+  readonly #v1Seeds = new Map<string, { seed: V1Seed; announcer: Announcer }>();
   readonly #peers = new Map<number, Peer>();
   readonly #budget = new PieceBudget({ limitBytes: budgetBytes });
   readonly #ports = new Map<Transport, number>();
@@ -226,6 +228,41 @@ export class Exchange implements AsyncDisposable {
     return known?.swarm ?? this.#join(imageId, init);
   }
 
+  /** Serves an image of the store also to clients that speak BitTorrent v1 only, where it is open. */
+  seedV1(stored: StoredImage, torrent: V1Torrent): void {
+    const key = torrent.layout.infoHash.toString('hex');
+    const port = this.openPort;
+    if (port === undefined || this.#v1Seeds.has(key)) return;
+    const data = new SwarmData({ lanes: this.#lanes }, { key: this.#nextKey++ });
+    const { now } = this.#components;
+    const components = { data, now, listenPort: () => port };
+    const seed = new V1Seed(components, { torrent, tree: stored.tree });
+    this.#v1Seeds.set(key, { seed, announcer: this.#announceV1(seed, port) });
+  }
+
+  #announceV1(seed: V1Seed, port: number): Announcer {
+    return new Announcer(this.#components, {
+      trackers: this.#init.trackers,
+      describe: () => ({
+        infoHash: seed.infoHash,
+        peerId: this.peerId,
+        port,
+        sealed: false,
+        uploadedBytes: seed.sentBytes,
+        downloadedBytes: 0,
+        leftBytes: 0,
+        wanted: 0,
+      }),
+      isStarving: () => false,
+      onEndpoints: () => undefined,
+      onError: this.#onAnnounceError,
+    });
+  }
+
+  readonly #onAnnounceError = (error: unknown): void => {
+    this.#init.onWarning?.('announcing failed; it is tried again', error);
+  };
+
   swarm(imageId: string): Swarm | undefined {
     return this.#memberships.get(imageId)?.swarm;
   }
@@ -312,7 +349,7 @@ export class Exchange implements AsyncDisposable {
       },
       isStarving: () => own && !swarm.isWhole && swarm.peers.size === 0,
       onEndpoints: own ? onEndpoints : () => undefined,
-      onError: (error) => this.#init.onWarning?.('announcing failed; it is tried again', error),
+      onError: this.#onAnnounceError,
     });
   }
 
@@ -321,6 +358,7 @@ export class Exchange implements AsyncDisposable {
       membership.swarm.tick();
       this.#dialMore(membership);
     }
+    for (const { seed } of this.#v1Seeds.values()) seed.tick();
   }
 
   /** Who has an image whole waits to be asked. */
@@ -362,6 +400,12 @@ export class Exchange implements AsyncDisposable {
   #accept(event: Extract<DataEvent, { type: 'accepted' }>, lane: DataLane): void {
     const { link, address } = event;
     const peer = this.#take(lane, { link, address, outgoing: false }, (handshake) => {
+      const v1 = this.#v1Seeds.get(handshake.infoHash.toString('hex'));
+      if (v1 !== undefined && event.transport === 'plain') {
+        peer.sendHandshake(v1.seed.infoHash, this.peerId);
+        v1.seed.addPeer(peer);
+        return;
+      }
       const swarm = this.#swarmOf(handshake);
       if (swarm === undefined) {
         peer.close(new PeerError('PEER_PROTOCOL', `${address} asks for an image that is not here`));
@@ -471,6 +515,10 @@ export class Exchange implements AsyncDisposable {
     this.#closed = true;
     clearInterval(this.#timer);
     await Promise.all([...this.#memberships.keys()].map((imageId) => this.leave(imageId)));
+    for (const { seed, announcer } of this.#v1Seeds.values()) {
+      await seed[Symbol.asyncDispose]();
+      await announcer[Symbol.asyncDispose]();
+    }
     for (const peer of [...this.#peers.values()]) peer.close();
     await this.#lanes.end();
   }

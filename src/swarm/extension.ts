@@ -21,6 +21,8 @@ export interface ExtensionHandshake {
   readonly client: string | undefined;
 }
 
+/** What we say that we are. */
+export const clientName = 'Starling 0.1';
 /** Our own number for `ut_metadata`; 0 is the handshake itself. */
 export const metadataExtensionId = 3;
 export const extensionHandshakeId = 0;

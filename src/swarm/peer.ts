@@ -44,6 +44,8 @@ interface EarlyPieces {
 }
 
 const maxEarlyPieces = 100_000;
+const keepAliveMs = 60_000;
+const silenceMs = 150_000;
 
 /**
  * One connection, as the main thread sees it: its state in the protocol, and what each side has. The
@@ -299,5 +301,14 @@ export class Peer {
     this.#onClosed();
     this.listener?.onClose(this, error);
     this.onEnd?.();
+  }
+}
+
+/** Ends a connection that is silent, and keeps one alive on which nothing was sent (BEP 3). */
+export function tendPeer(peer: Peer, nowMs: number): void {
+  if (nowMs - peer.lastReceivedMs > silenceMs) {
+    peer.close(new PeerError('PEER_TIMEOUT', `${peer.address} is silent`));
+  } else if (nowMs - peer.lastSentMs > keepAliveMs) {
+    peer.send({ type: 'keepAlive' });
   }
 }

@@ -1,5 +1,5 @@
-import { pieceHash, type Metainfo } from '../image/index.ts';
-import type { Bitfield } from '../policy/index.ts';
+import { pieceHash, v1PieceCount, type Metainfo, type V1Layout } from '../image/index.ts';
+import { Bitfield } from '../policy/index.ts';
 import type { DataLanes } from './data/data-lanes.ts';
 import { makeImageLayout, setHeld, type ImageLayoutData } from './data/image-layout.ts';
 import { SharedRate } from './data/shared-rate.ts';
@@ -26,7 +26,6 @@ export class SwarmData {
   readonly #uploadMemory = SharedRate.create(Infinity);
   readonly #downloadMemory = SharedRate.create(Infinity);
   #layout: ImageLayoutData | undefined;
-  #pieceCount = 0;
   #priority: Priority = 'normal';
   #share = 1;
 
@@ -40,8 +39,7 @@ export class SwarmData {
     const { files, pieceSizeBytes, pieceCount } = metainfo.info;
     const present = files.filter(({ sizeBytes }) => sizeBytes > 0);
     const pieces = new PieceMap(metainfo.info);
-    this.#pieceCount = pieceCount;
-    this.#layout = makeImageLayout({
+    const layout = makeImageLayout({
       pieceSizeBytes,
       pieceCount,
       files: present.map(({ path, sizeBytes, firstPiece }) => ({
@@ -51,11 +49,25 @@ export class SwarmData {
       })),
       hashOf: (piece) => pieceHash(metainfo, pieces.fileOf(piece), piece),
     });
+    this.#open(layout, tree, held);
+  }
+
+  /** The same for the v1-only torrent of an image that is whole: it is only served. */
+  openV1(torrent: V1Layout, tree: string): void {
+    const { pieceSizeBytes } = torrent;
+    const pieceCount = v1PieceCount(torrent);
+    const files = torrent.files.filter(({ sizeBytes }) => sizeBytes > 0);
+    const layout = makeImageLayout({ pieceSizeBytes, pieceCount, files });
+    this.#open(layout, tree, Bitfield.full(pieceCount));
+  }
+
+  #open(layout: ImageLayoutData, tree: string, held: Bitfield): void {
+    this.#layout = layout;
     this.setAllHeld(held);
     this.#lanes.postAll({
       type: 'openImage',
       image: this.key,
-      layout: this.#layout,
+      layout,
       tree,
       uploadRate: this.#uploadMemory,
       downloadRate: this.#downloadMemory,
@@ -65,7 +77,7 @@ export class SwarmData {
 
   /** Tells the data plane of a peer which image it is about. */
   bind(peer: Peer): void {
-    peer.bind(this.key, this.#pieceCount);
+    peer.bind(this.key, this.#layout?.pieceCount ?? 0);
   }
 
   /** Whether a piece may be served. */

@@ -13,6 +13,7 @@ import { Answers } from './answers.ts';
 import { maxBlockBytes } from './data/wire-reader.ts';
 import { Download } from './download.ts';
 import {
+  clientName,
   encodeExtensionHandshake,
   extensionHandshakeId,
   metadataExtensionId,
@@ -26,7 +27,7 @@ import { IncomingImage } from './incoming-image.ts';
 import { LayerFetch } from './layer-fetch.ts';
 import { requestQueueLimit, type Message } from './message.ts';
 import { MetadataFetch } from './metadata-fetch.ts';
-import type { Peer, PeerListener } from './peer.ts';
+import { tendPeer, type Peer, type PeerListener } from './peer.ts';
 import { PeerTally } from './peer-tally.ts';
 import type { PieceBudget } from './piece-budget.ts';
 import { PieceMap } from './piece-map.ts';
@@ -53,9 +54,6 @@ export interface SwarmInit {
   readonly stored?: StoredImage | undefined;
 }
 
-const clientName = 'Starling 0.1';
-const keepAliveMs = 60_000;
-const silenceMs = 150_000;
 const retryStorageMs = 5_000;
 const progressMs = 50;
 
@@ -543,13 +541,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
   /** Called about once a second. */
   tick(): void {
     const now = this.#components.now();
-    for (const peer of this.#peers) {
-      if (now - peer.lastReceivedMs > silenceMs) {
-        peer.close(new PeerError('PEER_TIMEOUT', `${peer.address} is silent`));
-      } else if (now - peer.lastSentMs > keepAliveMs) {
-        peer.send({ type: 'keepAlive' });
-      }
-    }
+    for (const peer of this.#peers) tendPeer(peer, now);
     this.#metadata?.tick();
     for (const peer of this.#peers) this.#guard(peer, () => this.#metadata?.ask(peer));
     this.#layers?.tick();
