@@ -331,7 +331,8 @@ export class Swarm implements PeerListener, AsyncDisposable {
       return;
     }
     this.#download?.close();
-    await this.#components.data.close();
+    // Files that were given up are not written to any more.
+    this.#components.data.moveTo(incoming.tree, true);
     await incoming[Symbol.asyncDispose]();
     await this.#openIncoming(incoming.metainfo);
   }

@@ -164,9 +164,14 @@ export class BlockSource {
     return bytes;
   }
 
-  /** Forgets an image: closes its files. */
-  close(image: OpenImage): void {
+  /** Closes the files of an image; those that are still read, afterwards. */
+  closeFiles(image: OpenImage): void {
     this.#files.closeBelow(image.tree);
+  }
+
+  /** Forgets an image. */
+  close(image: OpenImage): void {
+    this.closeFiles(image);
     const prefix = `${image.key}/`;
     for (const kept of this.#kept.values()) if (kept.key.startsWith(prefix)) this.#evict(kept);
   }

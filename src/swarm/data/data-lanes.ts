@@ -42,6 +42,7 @@ export class DataLanes {
   readonly #events: DataLanesEvents;
   readonly #listening = new Map<DataLane, (event: DataEvent) => void>();
   readonly #closing = new Map<number, { left: number; done: () => void }>();
+  readonly #dead = new Set<DataLane>();
   #nextLink = 1;
 
   constructor(events: DataLanesEvents, init: DataLanesInit) {
@@ -58,7 +59,7 @@ export class DataLanes {
           if (holder.lane !== undefined) this.#onEvent(event, holder.lane);
         },
         onDeath: (error: Error) => {
-          if (holder.lane !== undefined) this.#events.onDeath(error, holder.lane);
+          if (holder.lane !== undefined) this.#onDeath(error, holder.lane);
         },
       };
       const { maxConnections, tls } = init;
@@ -76,6 +77,15 @@ export class DataLanes {
         init.threads === 0 ? new LocalLane(laneEvents, plane) : new ThreadLane(laneEvents, plane);
       return holder.lane;
     });
+  }
+
+  /** What a lane that is dead was to close is closed. */
+  #onDeath(error: Error, lane: DataLane): void {
+    this.#dead.add(lane);
+    for (const closing of this.#closing.values()) {
+      if (--closing.left === 0) closing.done();
+    }
+    this.#events.onDeath(error, lane);
   }
 
   #onEvent(event: DataEvent, lane: DataLane): void {
@@ -141,8 +151,10 @@ export class DataLanes {
 
   /** Closes the connections and files of an image; returns when nothing of it is being written. */
   async closeImage(image: number): Promise<void> {
+    const left = this.lanes.length - this.#dead.size;
+    if (left === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#closing.set(image, { left: this.lanes.length, done: resolve });
+    this.#closing.set(image, { left, done: resolve });
     this.postAll({ type: 'closeImage', image });
     await promise;
     this.#closing.delete(image);

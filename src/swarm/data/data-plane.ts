@@ -9,6 +9,7 @@ import { SharedRate } from './shared-rate.ts';
 import { TransportLayer, type OpenedSocket } from './transport.ts';
 
 const tallyMs = 500;
+const warnEveryMs = 1_000;
 /** Piece buffers that wait for the next piece. */
 const poolBytes = 16 << 20;
 
@@ -36,6 +37,7 @@ export class DataPlane {
   #nextLink: number;
   #events: DataEvent[] = [];
   #batch = 0;
+  #warnedMs = -Infinity;
   readonly #timer: NodeJS.Timeout;
 
   constructor(components: { post: (batch: DataBatch) => void }, init: DataPlaneInit) {
@@ -139,6 +141,7 @@ export class DataPlane {
     else if (command.type === 'closeImage') this.#closeImage(image);
     else if (command.done) {
       this.#sink.close(image);
+      this.#source.closeFiles(image);
       image.tree = command.tree;
       image.movesTo = undefined;
     } else image.movesTo = command.tree;
@@ -235,7 +238,7 @@ export class DataPlane {
       });
     };
     const refuse = (error: Error) => {
-      this.#report({ type: 'warning', message: 'a peer was refused', failure: failureOf(error) });
+      this.#warnOfRefusal(error);
     };
     try {
       const server = await this.#transport.listen(command, accept, refuse);
@@ -252,6 +255,14 @@ export class DataPlane {
     } catch (error) {
       this.#report({ type: 'listenFailed', message: failureOf(error).message });
     }
+  }
+
+  /** Whoever reaches a port can be refused as often as he likes: that is not told each time. */
+  #warnOfRefusal(error: Error): void {
+    const now = performance.now();
+    if (now - this.#warnedMs < warnEveryMs) return;
+    this.#warnedMs = now;
+    this.#report({ type: 'warning', message: 'a peer was refused', failure: failureOf(error) });
   }
 
   /** Closes everything; what was begun on the disk is finished first. */
