@@ -1,0 +1,123 @@
+import {
+  deadlineOption,
+  exitCode,
+  jsonOption,
+  Option,
+  parseInteger,
+  parseRate,
+  runCommand,
+  type Command,
+  type CommandContext,
+} from '../../src/cli/index.ts';
+import { ConfigError } from '../../src/errors.ts';
+import { writeResults } from '../report/index.ts';
+import { defaultConfig, quickConfig, type EngineConfig } from './config.ts';
+import { runEngine } from './engine.ts';
+import { resultChart, resultText } from './show-result.ts';
+
+interface EngineCommandOptions {
+  readonly scenario?: readonly string[];
+  readonly peers?: readonly string[];
+  readonly rounds?: number;
+  readonly size?: number;
+  readonly files?: number;
+  readonly memoryDir?: string;
+  readonly diskDir?: string;
+  readonly quick?: boolean;
+  readonly output: string;
+  readonly deadline?: number;
+  readonly json?: boolean;
+}
+
+const examples = `
+Each peer runs once a round, in turn. What is in each figure is in bench/README.md.
+
+Examples:
+  npm run bench -- engine --quick
+  npm run bench -- engine --peers sealed,libtorrent --scenario file-memory --rounds 5 --size 1GiB
+`;
+
+export function addEngineCommand(program: Command): void {
+  const { scenarios, peers } = defaultConfig;
+  program
+    .command('engine')
+    .description('how fast one process gets an image from another, beside other programs')
+    .addOption(
+      new Option('--scenario <names>', `of ${scenarios.join(', ')}`).argParser(listOf(scenarios)),
+    )
+    .addOption(new Option('--peers <names>', `of ${peers.join(', ')}`).argParser(listOf(peers)))
+    .addOption(
+      new Option('--rounds <count>', 'how often each runs').argParser((text) =>
+        parseInteger(text, 1, 1_000),
+      ),
+    )
+    .addOption(
+      new Option('--size <size>', 'of the large file, for instance 1GiB').argParser(parseSize),
+    )
+    .addOption(
+      new Option('--files <count>', 'how many small files').argParser((text) =>
+        parseInteger(text, 1, 1_000_000),
+      ),
+    )
+    .addOption(new Option('--memory-dir <directory>', 'a folder in memory'))
+    .addOption(new Option('--disk-dir <directory>', 'a folder on disk'))
+    .addOption(new Option('--quick', 'under a minute: few peers, a smaller file, memory only'))
+    .addOption(
+      new Option('--output <directory>', 'where JSON and chart are written').default(
+        'bench-results',
+      ),
+    )
+    .addOption(deadlineOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples)
+    .action((options: EngineCommandOptions) =>
+      runCommand(options, (context) => runEngineCommand(options, context)),
+    );
+}
+
+async function runEngineCommand(
+  options: EngineCommandOptions,
+  { output, signal }: CommandContext,
+): Promise<void> {
+  const say = (text: string) => {
+    output.line(text);
+  };
+  const result = await runEngine(configOf(options), { signal, say });
+  const { json, svg } = await writeResults(options.output, result, resultChart(result));
+  output.line(`\nwritten: ${json}, ${svg}`);
+  output.result(result, resultText(result));
+  // They are in the result: it is still what is said last.
+  if (result.failures.length > 0) process.exitCode = exitCode.failed;
+}
+
+function configOf(options: EngineCommandOptions): EngineConfig {
+  const asked = {
+    scenarios: options.scenario,
+    peers: options.peers,
+    rounds: options.rounds,
+    sizeBytes: options.size,
+    smallFiles: options.files,
+    memoryDir: options.memoryDir,
+    diskDir: options.diskDir,
+  };
+  const given = Object.fromEntries(
+    Object.entries(asked).filter(([, value]) => value !== undefined),
+  ) as Partial<EngineConfig>;
+  return { ...defaultConfig, ...(options.quick === true ? quickConfig : {}), ...given };
+}
+
+/** A whole number of bytes, written like the amount in a rate: `1GiB`. */
+function parseSize(text: string): number {
+  const bytes = parseRate(text);
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw new ConfigError('CONFIG_INVALID', `"${text}" is not a size like 256MiB or 1GiB`);
+}
+
+const listOf =
+  (known: readonly string[]) =>
+  (text: string): string[] => {
+    const names = text.split(',');
+    const unknown = names.find((name) => !known.includes(name));
+    if (unknown === undefined) return names;
+    throw new ConfigError('CONFIG_INVALID', `"${unknown}" is none of ${known.join(', ')}`);
+  };

@@ -1,0 +1,106 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { BenchPeer } from '../bench-peer.ts';
+import { freePort, untilListening } from '../free-port.ts';
+import type { Payload } from '../payload.ts';
+import { isInstalled, missingProgram } from '../programs.ts';
+import type { ListedFile } from '../tree-listing.ts';
+
+/** Files from this size on are hashed while they arrive. */
+const largeBytes = 8 << 20;
+/** As many lists of small files are fetched, and then hashed, side by side. */
+const lists = 2;
+
+/** What is home-made: nginx, curl, and a check of SHA-256. No swarm can be asked for more. */
+export const http: BenchPeer = {
+  name: 'http',
+  ours: false,
+  missing: () => missingProgram('curl', 'bash', 'xargs') ?? missingNginx(),
+  async seed(payload, place) {
+    const port = await freePort();
+    const config = join(place.directory, 'nginx.conf');
+    await writeFile(config, nginxConfig(place.directory, payload.parent, port));
+    const process = place.start('nginx', ['nginx', '-c', config, '-e', 'stderr']);
+    await untilListening(port, place);
+    const script = await writeFetchScript(payload, join(place.directory, 'fetch'), port);
+    return {
+      process,
+      fetch({ directory, start }) {
+        const fetcher = start('curl', ['bash', script, directory]);
+        const tree = join(directory, payload.name);
+        const done = fetcher.succeeded().then(({ atMs }) => ({ atMs, tree }));
+        return { process: fetcher, ends: true, done };
+      },
+    };
+  },
+};
+
+const missingNginx = () => (isInstalled('nginx', '-v') ? undefined : 'nginx is not installed');
+
+/** One process, so that what it uses is read in one place; it sends one file at a time anyway. */
+const nginxConfig = (directory: string, root: string, port: number): string => `
+daemon off;
+master_process off;
+pid ${directory}/nginx.pid;
+error_log stderr warn;
+events { worker_connections 256; }
+http {
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 1000000;
+  open_file_cache off;
+  client_body_temp_path ${directory}/body;
+  proxy_temp_path ${directory}/proxy;
+  fastcgi_temp_path ${directory}/fastcgi;
+  uwsgi_temp_path ${directory}/uwsgi;
+  scgi_temp_path ${directory}/scgi;
+  server { listen 127.0.0.1:${port}; root ${root}; }
+}
+`;
+
+/** OpenSSL hashes with the processor's own instructions, three times as fast as coreutils. */
+const hasher = (): string =>
+  isInstalled('openssl', 'version') ? 'openssl dgst -sha256 -r' : 'sha256sum -b';
+
+/** Writes a script that fetches a tree into the folder that is its argument, and checks it. */
+async function writeFetchScript(
+  payload: Payload,
+  directory: string,
+  port: number,
+): Promise<string> {
+  await mkdir(directory);
+  const base = `http://127.0.0.1:${port}/`;
+  const place = (file: ListedFile) => join(payload.name, file.path);
+  const jobs = payload.files
+    .filter(({ sizeBytes }) => sizeBytes >= largeBytes)
+    .map((file) => largeJob(base + encodeURI(place(file)), place(file), file.digest));
+  const small = payload.files.filter(({ sizeBytes }) => sizeBytes < largeBytes);
+  for (let list = 0; list < lists; list++) {
+    const files = small.filter((_, index) => Math.floor((index * lists) / small.length) === list);
+    if (files.length === 0) continue;
+    const path = join(directory, `list-${list}`);
+    const requests = files.map(
+      (file) => `url = "${base}${encodeURI(place(file))}"\noutput = "${place(file)}"\n`,
+    );
+    await writeFile(`${path}.curl`, requests.join(''));
+    await writeFile(`${path}.paths`, files.map((file) => `${place(file)}\n`).join(''));
+    const digests = files.map((file) => `${file.digest} *${place(file)}\n`);
+    await writeFile(`${path}.digests`, digests.join(''));
+    jobs.push(smallJob(path));
+  }
+  const script = join(directory, 'fetch.sh');
+  const waits = 'for job in "${jobs[@]}"; do wait "$job"; done';
+  const started = jobs.map((job) => `{ ${job}; } & jobs+=($!)`);
+  await writeFile(
+    script,
+    ['set -euo pipefail', 'cd "$1"', 'jobs=()', ...started, waits, ''].join('\n'),
+  );
+  return script;
+}
+
+const largeJob = (url: string, path: string, digest: string): string =>
+  `mkdir -p '${dirname(path)}' && [ "$(curl -sS --fail '${url}' | tee '${path}' | ${hasher()} | cut -c-64)" = ${digest} ]`;
+
+const smallJob = (path: string): string =>
+  `curl -sS --fail --create-dirs --parallel -K '${path}.curl' && xargs -d '\\n' -n 4000 ${hasher()} < '${path}.paths' | cmp - '${path}.digests'`;

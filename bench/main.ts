@@ -1,0 +1,10 @@
+import { createProgram, runProgram, starlingVersion } from '../src/cli/index.ts';
+import { addEngineCommand } from './engine/command.ts';
+
+const program = createProgram(
+  'bench',
+  'Measures; prints a table, writes JSON, draws a chart.',
+  starlingVersion,
+);
+addEngineCommand(program);
+await runProgram(program, process.argv);

@@ -1,0 +1,114 @@
+import type { Spread } from './statistics.ts';
+
+export interface Bar {
+  readonly label: string;
+  readonly value: number;
+  /** Drawn as a whisker. */
+  readonly spread: Spread;
+  /** Whether it is ours. */
+  readonly ours: boolean;
+}
+
+export interface BarGroup {
+  readonly title: string;
+  readonly bars: readonly Bar[];
+}
+
+export interface BarChart {
+  readonly title: string;
+  readonly subtitle: string;
+  readonly unit: string;
+  readonly groups: readonly BarGroup[];
+}
+
+const width = 760;
+const margin = 24;
+const labelWidth = 130;
+const valueWidth = 150;
+const barHeight = 18;
+const barStep = 26;
+const headHeight = 74;
+const groupHeadHeight = 36;
+
+const style = `
+    text { font: 13px system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: #1f2328 }
+    .title { font-size: 17px; font-weight: 600 }
+    .group { font-weight: 600 }
+    .soft { fill: #59636e }
+    .page { fill: #ffffff }
+    .bar { fill: #afb8c1 }
+    .ours { fill: #0969da }
+    .line { stroke: #1f2328; stroke-width: 1.25; fill: none }
+    .axis { stroke: #d1d9e0; stroke-width: 1; fill: none }
+    @media (prefers-color-scheme: dark) {
+      text { fill: #f0f6fc }
+      .soft { fill: #9198a1 }
+      .page { fill: #0d1117 }
+      .bar { fill: #59636e }
+      .ours { fill: #1f6feb }
+      .line { stroke: #f0f6fc }
+      .axis { stroke: #3d444d }
+    }`;
+
+/** Horizontal bars in groups, all to one scale, as SVG that suits light and dark pages. */
+export function barChart({ title, subtitle, unit, groups }: BarChart): string {
+  const largest = Math.max(1, ...groups.flatMap(({ bars }) => bars.map((bar) => bar.spread.max)));
+  const scale = (width - 2 * margin - labelWidth - valueWidth) / largest;
+  const parts: string[] = [];
+  let top = headHeight;
+  for (const group of groups) {
+    parts.push(text(margin, top + 22, group.title, 'group'));
+    top += groupHeadHeight;
+    for (const [index, bar] of group.bars.entries()) {
+      parts.push(drawBar(bar, top + index * barStep, scale, unit));
+    }
+    const bottom = top + group.bars.length * barStep;
+    const left = margin + labelWidth;
+    parts.push(`<path class="axis" d="M${left - 0.5} ${top - 4}V${bottom - 2}"/>`);
+    top = bottom + 10;
+  }
+  const height = top + margin / 2;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(title)}">
+  <style>${style}
+  </style>
+  <rect class="page" width="${width}" height="${height}" rx="6"/>
+  ${text(margin, 34, title, 'title')}
+  ${text(margin, 56, subtitle, 'soft')}
+  ${parts.join('\n  ')}
+</svg>
+`;
+}
+
+function drawBar(bar: Bar, top: number, scale: number, unit: string): string {
+  const left = margin + labelWidth;
+  const middle = top + barHeight / 2;
+  const baseline = middle + 4.5;
+  const [from, to, end] = [bar.spread.min, bar.spread.max, bar.value].map((value) =>
+    round(value * scale),
+  ) as [number, number, number];
+  const whisker = `M${left + from} ${middle}H${left + to}M${left + from} ${middle - 4}v8M${left + to} ${middle - 4}v8`;
+  return [
+    text(left - 10, baseline, bar.label, '', 'end'),
+    `<rect class="${bar.ours ? 'ours' : 'bar'}" x="${left}" y="${top}" width="${end}" height="${barHeight}"/>`,
+    `<path class="line" d="${whisker}"/>`,
+    text(left + Math.max(end, to) + 10, baseline, `${bar.value.toFixed(0)} ${unit}`, ''),
+  ].join('');
+}
+
+const round = (value: number): number => Math.round(value * 10) / 10;
+
+function text(x: number, y: number, content: string, name: string, anchor = 'start'): string {
+  const classes = name === '' ? '' : ` class="${name}"`;
+  const anchored = anchor === 'start' ? '' : ` text-anchor="${anchor}"`;
+  return `<text x="${round(x)}" y="${round(y)}"${classes}${anchored}>${escaped(content)}</text>`;
+}
+
+const entities: Readonly<Record<string, string>> = {
+  '&': 'amp',
+  '<': 'lt',
+  '>': 'gt',
+  '"': 'quot',
+};
+
+const escaped = (content: string): string =>
+  content.replace(/[&<>"]/g, (character) => `&${entities[character] ?? ''};`);

@@ -1,0 +1,16 @@
+/**
+ * What benches share when they tell what they found: medians and ratios, a table for people, a
+ * chart, and files. What is measured is not decided here.
+ */
+export { barChart, type Bar, type BarChart, type BarGroup } from './bar-chart.ts';
+export { thisMachine, type Machine } from './machine.ts';
+export { writeResults, type BenchResult } from './results.ts';
+export {
+  median,
+  ratiosByRound,
+  spreadOf,
+  toDigits,
+  type ByRound,
+  type Spread,
+} from './statistics.ts';
+export { table, type Column } from './table.ts';
