@@ -64,7 +64,16 @@ export interface EngineConfig {
 
 export const defaultConfig: EngineConfig = {
   scenarios: [...scenarios.map(({ name }) => name), fourFetchers],
-  peers: ['sealed', 'open', 'libtorrent', 'webtorrent', 'aria2c', 'transmission', 'http'],
+  peers: [
+    'sealed',
+    'open',
+    'libtorrent',
+    'libtorrent-v1',
+    'webtorrent',
+    'aria2c',
+    'transmission',
+    'http',
+  ],
   rounds: 3,
   sizeBytes: 1 << 30,
   smallFiles: 20_000,

@@ -2,7 +2,7 @@
 import type { BenchPeer } from '../bench-peer.ts';
 import { aria2c } from './aria2c.ts';
 import { http } from './http.ts';
-import { libtorrent } from './libtorrent.ts';
+import { libtorrent, libtorrentV1 } from './libtorrent.ts';
 import { open, sealed } from './starling.ts';
 import { transmission } from './transmission.ts';
 import { webtorrent } from './webtorrent.ts';
@@ -11,6 +11,7 @@ export const allPeers: readonly BenchPeer[] = [
   sealed,
   open,
   libtorrent,
+  libtorrentV1,
   webtorrent,
   aria2c,
   transmission,

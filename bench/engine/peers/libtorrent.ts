@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import * as z from 'zod';
 import type { BenchPeer } from '../bench-peer.ts';
+import type { Payload } from '../payload.ts';
 
 const script = join(import.meta.dirname, 'libtorrent_client.py');
 const listening = z.object({ event: z.literal('listening'), port: z.int().min(1) });
@@ -13,22 +14,26 @@ const findInterpreter = (): string | undefined =>
     (path) => spawnSync(path, ['-c', 'import libtorrent'], { timeout: 20_000 }).status === 0,
   );
 
-/** libtorrent by Arvid Norberg (python3-libtorrent): v2, by a script of ours. */
-export const libtorrent: BenchPeer = {
-  name: 'libtorrent',
+/**
+ * libtorrent by Arvid Norberg (python3-libtorrent), by a script of ours. In v2 every file begins a
+ * piece, in v1 many small files share one; so small files are a different matter for the two.
+ */
+const libtorrentOf = (name: string, torrentOf: (payload: Payload) => string): BenchPeer => ({
+  name,
   ours: false,
   missing: () =>
     findInterpreter() === undefined ? 'python3-libtorrent is not installed' : undefined,
   async seed(payload, place) {
+    const torrent = torrentOf(payload);
     const interpreter = findInterpreter() ?? 'python3';
     const command = (...args: string[]): [string, ...string[]] => [interpreter, script, ...args];
-    const seed = place.start('libtorrent seed', command('seed', payload.torrent, payload.parent));
+    const seed = place.start(`${name} seed`, command('seed', torrent, payload.parent));
     const { port } = (await seed.line(listening, 'that it listens')).value;
     return {
       process: seed,
       fetch({ directory, start }) {
-        const args = ['fetch', payload.torrent, directory, String(port)];
-        const fetcher = start('libtorrent fetcher', command(...args));
+        const args = ['fetch', torrent, directory, String(port)];
+        const fetcher = start(`${name} fetcher`, command(...args));
         const done = fetcher.line(whole, 'that it is done').then(({ atMs, value }) => ({
           atMs,
           tree: join(directory, payload.name),
@@ -38,4 +43,7 @@ export const libtorrent: BenchPeer = {
       },
     };
   },
-};
+});
+
+export const libtorrent = libtorrentOf('libtorrent', ({ torrent }) => torrent);
+export const libtorrentV1 = libtorrentOf('libtorrent-v1', ({ v1 }) => v1.torrent);
