@@ -96,7 +96,7 @@ async function writeFetchScript(
 }
 
 /**
- * Hashing after writing: `tee` into a hash while it arrives costs half as much CPU time again, and
+ * Hashing after writing: `tee` into a hash while it arrives costs a third more CPU time, and
  * took longer on two cores.
  */
 const fetchJob = (path: string): string =>
