@@ -10,17 +10,17 @@ import type { ListedFile } from '../tree-listing.ts';
 const lists = 2;
 
 /** What is home-made: nginx, curl, and a check of SHA-256. No swarm can be asked for more. */
-export const http: BenchPeer = {
-  name: 'http',
+const httpWith = (name: string, hasher: string, needed: string): BenchPeer => ({
+  name,
   ours: false,
-  missing: () => missingProgram('curl', 'bash', 'xargs') ?? missingNginx(),
+  missing: () => missingProgram('curl', 'bash', 'xargs') ?? missingHasher(needed) ?? missingNginx(),
   async seed(payload, place) {
     const port = await freePort();
     const config = join(place.directory, 'nginx.conf');
     await writeFile(config, nginxConfig(place.directory, payload.parent, port));
     const process = place.start('nginx', ['nginx', '-c', config, '-e', 'stderr']);
     await untilListening(port, place);
-    const script = await writeFetchScript(payload, join(place.directory, 'fetch'), port);
+    const script = await writeFetchScript(payload, join(place.directory, 'fetch'), port, hasher);
     return {
       process,
       fetch({ directory, start }) {
@@ -31,7 +31,17 @@ export const http: BenchPeer = {
       },
     };
   },
-};
+});
+
+export const http = httpWith('http', 'sha256sum -b', 'sha256sum');
+/** OpenSSL hashes with the processor's own instructions, three times as fast as coreutils. */
+export const httpOpenssl = httpWith('http-openssl', 'openssl dgst -sha256 -r', 'openssl');
+
+/** openssl knows `version` and no `--version`. */
+const missingHasher = (program: string): string | undefined =>
+  isInstalled(program, program === 'openssl' ? 'version' : '--version')
+    ? undefined
+    : `${program} is not installed`;
 
 const missingNginx = () => (isInstalled('nginx', '-v') ? undefined : 'nginx is not installed');
 
@@ -57,15 +67,12 @@ http {
 }
 `;
 
-/** OpenSSL hashes with the processor's own instructions, three times as fast as coreutils. */
-const hasher = (): string =>
-  isInstalled('openssl', 'version') ? 'openssl dgst -sha256 -r' : 'sha256sum -b';
-
 /** Writes a script that fetches a tree into the folder that is its argument, and checks it. */
 async function writeFetchScript(
   payload: Payload,
   directory: string,
   port: number,
+  hasher: string,
 ): Promise<string> {
   await mkdir(directory);
   const base = `http://127.0.0.1:${port}/`;
@@ -83,7 +90,7 @@ async function writeFetchScript(
     await writeFile(`${path}.paths`, files.map((file) => `${place(file)}\n`).join(''));
     const digests = files.map((file) => `${file.digest} *${place(file)}\n`);
     await writeFile(`${path}.digests`, digests.join(''));
-    jobs.push(fetchJob(path));
+    jobs.push(fetchJob(path, hasher));
   }
   const script = join(directory, 'fetch.sh');
   const waits = 'for job in "${jobs[@]}"; do wait "$job"; done';
@@ -99,5 +106,5 @@ async function writeFetchScript(
  * Hashing after writing: `tee` into a hash while it arrives costs a third more CPU time, and
  * took longer on two cores.
  */
-const fetchJob = (path: string): string =>
-  `curl -sS --fail --create-dirs --parallel -K '${path}.curl' && xargs -d '\\n' -n 4000 ${hasher()} < '${path}.paths' | cmp - '${path}.digests'`;
+const fetchJob = (path: string, hasher: string): string =>
+  `curl -sS --fail --create-dirs --parallel -K '${path}.curl' && xargs -d '\\n' -n 4000 ${hasher} < '${path}.paths' | cmp - '${path}.digests'`;

@@ -1,8 +1,8 @@
 /** The programs that are compared, in the order in which tables and charts show them. */
 import type { BenchPeer } from '../bench-peer.ts';
 import { aria2c } from './aria2c.ts';
-import { http } from './http.ts';
-import { libtorrent, libtorrentV1 } from './libtorrent.ts';
+import { http, httpOpenssl } from './http.ts';
+import { libtorrent, libtorrentTuned, libtorrentV1 } from './libtorrent.ts';
 import { open, sealed } from './starling.ts';
 import { transmission } from './transmission.ts';
 import { webtorrent } from './webtorrent.ts';
@@ -11,9 +11,11 @@ export const allPeers: readonly BenchPeer[] = [
   sealed,
   open,
   libtorrent,
+  libtorrentTuned,
   libtorrentV1,
   webtorrent,
   aria2c,
   transmission,
   http,
+  httpOpenssl,
 ];

@@ -1,6 +1,6 @@
-"""A libtorrent client as a process of its own, set as fast as it goes:
-    libtorrent_client.py seed TORRENT FOLDER
-    libtorrent_client.py fetch TORRENT FOLDER PORT
+"""A libtorrent client as a process of its own, as it comes or set as fast as it goes:
+    libtorrent_client.py default|tuned seed TORRENT FOLDER
+    libtorrent_client.py default|tuned fetch TORRENT FOLDER PORT
 A seed says {"event": "listening", "port": N} when it has verified all, and goes on until it is
 ended. A fetcher says {"event": "whole", "tookMs": N} when all is verified and written, and ends.
 """
@@ -14,8 +14,8 @@ import libtorrent as lt
 
 CATEGORY = lt.alert.category_t
 
+# What both have: it talks to nobody but the peer, over plain TCP, and does not give up.
 SETTINGS = {
-    **lt.high_performance_seed(),
     "listen_interfaces": "127.0.0.1:0",
     "enable_dht": False,
     "enable_lsd": False,
@@ -27,6 +27,16 @@ SETTINGS = {
     "in_enc_policy": 2,
     "out_enc_policy": 2,
     "allow_multiple_connections_per_ip": True,
+    # No time is too long for the peer that there is.
+    "peer_timeout": 120,
+    "inactivity_timeout": 120,
+    "alert_mask": CATEGORY.status_notification
+    | CATEGORY.error_notification
+    | CATEGORY.storage_notification,
+}
+
+TUNED = {
+    **lt.high_performance_seed(),
     "hashing_threads": os.cpu_count() or 2,
     "aio_threads": 8,
     "send_buffer_watermark": 8 << 20,
@@ -36,12 +46,7 @@ SETTINGS = {
     "max_allowed_in_request_queue": 4000,
     "max_queued_disk_bytes": 64 << 20,
     "file_pool_size": 1000,
-    # No time is too long for the peer that there is.
-    "peer_timeout": 120,
-    "inactivity_timeout": 120,
-    "alert_mask": CATEGORY.status_notification
-    | CATEGORY.error_notification
-    | CATEGORY.storage_notification,
+    **SETTINGS,
 }
 
 FAILURES = ("torrent_error", "file_error", "hash_failed", "listen_failed")
@@ -52,9 +57,9 @@ def say(event, **fields):
 
 
 def main():
-    role, torrent, folder = sys.argv[1:4]
+    how, role, torrent, folder = sys.argv[1:5]
     started = time.monotonic()
-    session = lt.session(SETTINGS)
+    session = lt.session(TUNED if how == "tuned" else SETTINGS)
     params = lt.add_torrent_params()
     params.ti = lt.torrent_info(torrent)
     params.save_path = folder
@@ -63,7 +68,7 @@ def main():
     params.flags &= ~(flags.auto_managed | flags.paused)
     params.flags |= flags.disable_dht | flags.disable_lsd | flags.disable_pex
     if role == "fetch":
-        params.peers = [("127.0.0.1", int(sys.argv[4]))]
+        params.peers = [("127.0.0.1", int(sys.argv[5]))]
     alerts_come, tell = os.pipe()
     session.set_alert_fd(tell)
     handle = session.add_torrent(params)
