@@ -26,7 +26,7 @@ export function addIdentityCommand(program: Command): void {
     .action((options: IdentityOptions) =>
       runCommand(options, async ({ output }) => {
         const { FetcherDirectory } = await import('./fetcher-directory.ts');
-        const { Identity } = await import('../src/trust/index.ts');
+        const { Identity } = await import('../src/trust/sealed.ts');
         const directory = new FetcherDirectory(options.dir);
         if (options.identity === undefined) await directory.make();
         const { peerId } = await Identity.open(options.identity ?? directory.identity);

@@ -27,7 +27,7 @@ export function addIdentityCommand(program: Command): void {
     .addHelpText('after', examples)
     .action((options: IdentityOptions) =>
       runCommand(options, async ({ output }) => {
-        const { Identity } = await import('../src/trust/index.ts');
+        const { Identity } = await import('../src/trust/sealed.ts');
         const { peerId } = await Identity.open(options.identity);
         output.result({ peerId }, peerId);
       }),

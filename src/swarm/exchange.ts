@@ -30,7 +30,7 @@ export interface ExchangeInit {
   /** Of the sealed listener, or, without a seal, of the plain one. 0: the system gives one. */
   readonly port: number;
   /** With it connections are sealed, and what this host opens always is. */
-  readonly seal: Pick<Seal, 'tls' | 'members' | 'onChange'> | undefined;
+  readonly seal: Pick<Seal, 'tls' | 'members' | 'onChange' | 'onRenewal'> | undefined;
   /** Whether ordinary BitTorrent clients may connect: plain, and whoever they are. */
   readonly open: boolean;
   /** The port for those, where there is a sealed listener too. */
@@ -151,6 +151,9 @@ export class Exchange implements AsyncDisposable {
       this.setMembers(seal.members);
       seal.onChange = (members) => {
         this.setMembers(members);
+      };
+      seal.onRenewal = (tls) => {
+        this.#lanes.postAll({ type: 'tls', tls });
       };
       this.#ports.set('sealed', await this.#lanes.listen({ transport: 'sealed', host, port }));
     }

@@ -52,6 +52,17 @@ export function parseHostKey(encoded: Uint8Array): HostKey {
   };
 }
 
+/** A raw ed25519 public key as libp2p encodes it. */
+export const encodeHostKey = (publicKey: Uint8Array): Buffer =>
+  Buffer.concat([
+    Buffer.from([typeField, keyType.ed25519, dataField, publicKey.length]),
+    publicKey,
+  ]);
+
+/** The peer id of the host that has this ed25519 public key: `12D3Koo…`. */
+export const peerIdOfKey = (publicKey: Uint8Array): string =>
+  peerIdOfEncodedKey(encodeHostKey(publicKey));
+
 /** Whether a text is a peer id in its base58 form, of a key that `parseHostKey` can read. */
 export function isPeerId(text: string): boolean {
   if (text.length > 64) return false;

@@ -7,6 +7,7 @@ import {
 } from 'node:crypto';
 import { ConfigError } from '../errors.ts';
 import { storageError, systemCodeOf } from './file-errors.ts';
+import { peerIdOfKey } from './host-key.ts';
 import { createPrivateFile, readPrivateFile } from './private-file.ts';
 
 /** A PEM of an ed25519 key has about 120 bytes. */
@@ -35,23 +36,23 @@ export class Identity {
   static async open(path: string): Promise<Identity> {
     try {
       const kept = await readIfThere(path);
-      if (kept !== undefined) return await Identity.#parse(path, kept);
+      if (kept !== undefined) return Identity.#parse(path, kept);
       const { privateKey } = generateKeyPairSync('ed25519');
       const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
       try {
         await createPrivateFile(path, pem);
       } catch (error) {
         if (systemCodeOf(error) !== 'EEXIST') throw error;
-        return await Identity.#parse(path, await readPrivateFile(path, maxKeyBytes));
+        return Identity.#parse(path, await readPrivateFile(path, maxKeyBytes));
       }
-      return await Identity.#of(privateKey);
+      return Identity.#of(privateKey);
     } catch (cause) {
       throw storageError(path, 'read or made', cause);
     }
   }
 
   /** A new identity that is in no file. */
-  static generate(): Promise<Identity> {
+  static generate(): Identity {
     return Identity.#of(generateKeyPairSync('ed25519').privateKey);
   }
 
@@ -60,7 +61,7 @@ export class Identity {
     return sign(null, message, this.#privateKey);
   }
 
-  static async #parse(path: string, pem: string): Promise<Identity> {
+  static #parse(path: string, pem: string): Identity {
     let privateKey: KeyObject;
     try {
       privateKey = createPrivateKey({ key: pem, format: 'pem' });
@@ -78,14 +79,10 @@ export class Identity {
     return Identity.#of(privateKey);
   }
 
-  /** The libraries are loaded here: what only imports this module does not pay for them. */
-  static async #of(privateKey: KeyObject): Promise<Identity> {
-    const { publicKeyFromRaw } = await import('@libp2p/crypto/keys');
-    const { peerIdFromPublicKey } = await import('@libp2p/peer-id');
+  static #of(privateKey: KeyObject): Identity {
     const { x } = createPublicKey(privateKey).export({ format: 'jwk' });
     const publicKey = Buffer.from(x ?? '', 'base64url');
-    const peerId = peerIdFromPublicKey(publicKeyFromRaw(publicKey)).toString();
-    return new Identity(privateKey, publicKey, peerId);
+    return new Identity(privateKey, publicKey, peerIdOfKey(publicKey));
   }
 }
 

@@ -1,14 +1,12 @@
 /**
  * Who may publish, and which image a channel names: the TUF repository, writing (keys, signing,
  * what a tracker takes) and reading (what a host believes). And who a host is, and which hosts
- * belong: identities, their certificates, members; what a data thread needs of it is in sealed.ts.
+ * belong: identities, their certificates, members; that is in sealed.ts.
  * It knows no network: the files of the repository are handed to it, connections are made by ../swarm.
  */
 export { parseChannelPath, type ChannelName } from './channel-path.ts';
 export { defaultExpiry, type Expiry } from './expiry.ts';
-export { Identity } from './identity.ts';
 export { createKeys, loadKeys } from './key-files.ts';
-export { MembersFile, type MembersFileInit } from './members-file.ts';
 export { maxMetadataBytes } from './metadata-schema.ts';
 export {
   summarizeSet,
@@ -17,7 +15,6 @@ export {
   type MetadataSummary,
 } from './metadata-set.ts';
 export type { FetchMetadata } from './metadata-source.ts';
-export { makePeerCertificate, type PeerCertificate } from './peer-certificate.ts';
 export { readPublishedSet } from './published-set.ts';
 export type { RoleName } from './refusals.ts';
 export {

@@ -1,30 +1,32 @@
-import { randomBytes, webcrypto } from 'node:crypto';
+import { fork } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import { getCompileCacheDir } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type { CertificateOrder } from './certificate-child.ts';
+import { encodeHostKey } from './host-key.ts';
 import type { Identity } from './identity.ts';
 import { signedPrefix } from './peer-verification.ts';
 
 /** What a host shows others in TLS, and the key that it proves it with. */
 export interface PeerCertificate {
   readonly certificatePem: string;
-  /** PKCS#8. It is in memory only, and is not the identity's. */
+  /** PKCS#8. It is not the identity's key. */
   readonly keyPem: string;
   /** Others refuse the certificate from then on: make another one before. */
   readonly expiresAt: Date;
 }
 
-const libp2pExtensionId = '1.3.6.1.4.1.53594.1.1';
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-
 /** A peer whose clock is late by less takes it all the same. */
 const backdatedMs = 86_400_000;
 const validMs = 365 * 86_400_000;
-
-/** The libp2p key type Ed25519, and a length of 32 (libp2p peer ids specification, "Keys"). */
-const ed25519Head = Buffer.from('08011220', 'hex');
 
 /**
  * Makes a certificate by which other hosts know this one (libp2p TLS specification, "Peer
  * Authentication"): self-signed, for a new ECDSA P-256 key, with the identity's public key and its
  * signature over the certificate's. One does for all connections of a process; it is good for a year.
+ *
+ * What writes X.509 takes as much memory as all else of a fetcher that starts, so a short-lived
+ * process does it: of a thread the allocator would keep what was taken. The identity's key stays here.
  */
 export async function makePeerCertificate(
   identity: Identity,
@@ -33,42 +35,46 @@ export async function makePeerCertificate(
   // X.509 has no milliseconds: the certificate ends when it says, and not up to a second before.
   const startMs = Math.floor(now.getTime() / 1_000) * 1_000;
   const expiresAt = new Date(startMs + validMs);
-  const { subtle } = webcrypto;
-  const keys = await subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const publicKeyInfo = Buffer.from(await subtle.exportKey('spki', keys.publicKey));
-
-  // @peculiar/x509 wants it there first. Both are loaded here, for only who makes a certificate.
-  await import('reflect-metadata');
-  const { Extension, PemConverter, X509CertificateGenerator } = await import('@peculiar/x509');
-  const parts = {
-    serialNumber: serialNumber(),
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const publicKeyInfo = publicKey.export({ type: 'spki', format: 'der' });
+  const certificatePem = await madeByChild({
+    privateKeyInfo: privateKey.export({ type: 'pkcs8', format: 'der' }),
+    publicKeyInfo,
+    signedKey: signedKey(identity, publicKeyInfo),
     notBefore: new Date(startMs - backdatedMs),
     notAfter: expiresAt,
-    signingAlgorithm: algorithm,
-    keys,
-    extensions: [new Extension(libp2pExtensionId, false, signedKey(identity, publicKeyInfo))],
-  };
-  // Said, because others set the crypto that it takes by default: @libp2p/tls does.
-  const certificate = await X509CertificateGenerator.createSelfSigned(parts, webcrypto);
-  const key = await subtle.exportKey('pkcs8', keys.privateKey);
-  return {
-    certificatePem: certificate.toString('pem'),
-    keyPem: PemConverter.encode(key, 'PRIVATE KEY'),
-    expiresAt,
-  };
+  });
+  const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  return { certificatePem, keyPem, expiresAt };
 }
 
-/** RFC 5280, 4.1.2.2: positive, unique for the issuer. Its first byte is from 0x40 to 0x7f. */
-function serialNumber(): string {
-  const bytes = randomBytes(16);
-  bytes.writeUInt8((bytes.readUInt8(0) & 0x3f) | 0x40, 0);
-  return bytes.toString('hex');
+/** @returns the certificate, in PEM */
+function madeByChild(order: CertificateOrder): Promise<string> {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const module = new URL(`./certificate-child.${extension}`, import.meta.url);
+  const child = fork(fileURLToPath(module), {
+    execArgv: [],
+    env: { ...process.env, NODE_COMPILE_CACHE: getCompileCacheDir() },
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  return new Promise((resolve, reject) => {
+    child.once('message', (pem) => {
+      resolve(pem as string);
+    });
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      reject(new Error(`the process that makes a certificate ended with ${code ?? signal}`));
+    });
+    // When it has ended before that, its end says more.
+    child.send(order, () => undefined);
+  });
 }
 
 /** libp2p TLS specification, "libp2p Public Key Extension": SignedKey. */
 function signedKey(identity: Identity, publicKeyInfo: Uint8Array): Uint8Array<ArrayBuffer> {
   const message = Buffer.concat([Buffer.from(signedPrefix), publicKeyInfo]);
-  const hostKey = octets(Buffer.concat([ed25519Head, identity.publicKey]));
+  const hostKey = octets(encodeHostKey(identity.publicKey));
   const signature = octets(identity.sign(message));
   return new Uint8Array([0x30, hostKey.length + signature.length, ...hostKey, ...signature]);
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, rm } from 'node:fs/promises';
+import { link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ConfigError } from '../errors.ts';
 
@@ -29,7 +29,18 @@ export async function readPrivateFile(path: string, maxBytes: number): Promise<s
  * above it. What is there already is never touched.
  * @throws the system's error, EEXIST when there is one already
  */
-export async function createPrivateFile(path: string, text: string): Promise<void> {
+export const createPrivateFile = (path: string, text: string): Promise<void> =>
+  writePrivateFile(path, text, (fresh) => link(fresh, path));
+
+/** Makes such a file, in the place of one that may be there: a reader sees the one or the other. */
+export const replacePrivateFile = (path: string, text: string): Promise<void> =>
+  writePrivateFile(path, text, (fresh) => rename(fresh, path));
+
+async function writePrivateFile(
+  path: string,
+  text: string,
+  place: (fresh: string) => Promise<void>,
+): Promise<void> {
   const directory = dirname(path);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const fresh = `${path}.${randomBytes(6).toString('hex')}.new`;
@@ -41,7 +52,7 @@ export async function createPrivateFile(path: string, text: string): Promise<voi
       await handle.writeFile(text);
       await handle.sync();
     }
-    await link(fresh, path);
+    await place(fresh);
   } finally {
     await rm(fresh, { force: true });
   }

@@ -20,7 +20,7 @@ import { Libp2pHost, type Libp2pConnection } from './libp2p-host.ts';
 let us: { peerId: string; options: PeerTlsOptions };
 
 beforeAll(async () => {
-  const identity = await Identity.generate();
+  const identity = Identity.generate();
   const certificate = await makePeerCertificate(identity, { now: new Date() });
   us = { peerId: identity.peerId, options: tlsOptions(certificate, newTicketKeys()) };
 });

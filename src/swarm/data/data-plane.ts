@@ -101,6 +101,9 @@ export class DataPlane {
       case 'members':
         this.#members = new Set(command.peerIds);
         return;
+      case 'tls':
+        this.#transport.setTls(command.tls);
+        return;
       case 'heard':
         for (const connection of this.#connections.values()) {
           if (connection.lastBatch <= command.batch) connection.heard();

@@ -47,6 +47,8 @@ export type DataCommand =
   | { readonly type: 'unwant'; readonly link: number; readonly pieces: readonly number[] }
   | { readonly type: 'drop'; readonly link: number }
   | { readonly type: 'members'; readonly peerIds: readonly string[] }
+  /** What new connections are sealed with from now on. */
+  | { readonly type: 'tls'; readonly tls: PeerTlsOptions }
   /** The batch of events with this number was worked through. */
   | { readonly type: 'heard'; readonly batch: number }
   | { readonly type: 'end' };
@@ -143,6 +145,6 @@ export interface DataPlaneInit {
   readonly cacheBytes: number;
   readonly uploadRate: SharedArrayBuffer;
   readonly downloadRate: SharedArrayBuffer;
-  /** With which the sealed transport is spoken; without it only plain connections are. */
+  /** With which the sealed transport is spoken at first; without it only plain connections are. */
   readonly tls: PeerTlsOptions | undefined;
 }

@@ -3,6 +3,7 @@ import { connect as connectPlain, createServer, type Server, type Socket } from 
 import {
   connect as connectSealed,
   createServer as createSealedServer,
+  type Server as SealedServer,
   type TLSSocket,
 } from 'node:tls';
 import { PeerError } from '../../errors.ts';
@@ -30,7 +31,8 @@ export interface OpenedSocket {
  * sealed is none.
  */
 export class TransportLayer {
-  readonly #tls: PeerTlsOptions | undefined;
+  #tls: PeerTlsOptions | undefined;
+  readonly #sealedServers = new Set<SealedServer>();
   readonly #isMember: IsMember;
   readonly #readBuffer = Buffer.allocUnsafeSlow(readBytes);
   /** Sessions that can be resumed, by endpoint (RFC 8446, section 2.2). */
@@ -39,6 +41,12 @@ export class TransportLayer {
   constructor(components: { isMember: IsMember }, init: { tls: PeerTlsOptions | undefined }) {
     this.#tls = init.tls;
     this.#isMember = components.isMember;
+  }
+
+  /** Changes what new connections are sealed with; those that stand are left as they are. */
+  setTls(tls: PeerTlsOptions): void {
+    this.#tls = tls;
+    for (const server of this.#sealedServers) server.setSecureContext(tls);
   }
 
   get #sealOptions(): PeerTlsOptions {
@@ -141,6 +149,8 @@ export class TransportLayer {
 
   #sealedServer(onOpen: (opened: OpenedSocket) => void, onRefused: (error: Error) => void): Server {
     const server = createSealedServer({ ...this.#sealOptions, handshakeTimeout: sealTimeoutMs });
+    this.#sealedServers.add(server);
+    server.once('close', () => this.#sealedServers.delete(server));
     server.on('secureConnection', (socket) => {
       const identify = () => peerIdOfConnection(socket, { now: new Date() });
       this.#admit(socket, identify, onOpen, onRefused);

@@ -64,9 +64,9 @@ test('an identity that can not be read or made is an error of the disk', async (
   }
 });
 
-test('the peer id that @libp2p/peer-id makes is the one that a data thread makes', async () => {
+test('the peer id of a host is the one that a data thread reads in its certificate', () => {
   for (let count = 0; count < 50; count++) {
-    const identity = await Identity.generate();
+    const identity = Identity.generate();
     expect(parseHostKey(ed25519Key(identity)).peerId).toBe(identity.peerId);
     expect(isPeerId(identity.peerId)).toBe(true);
   }

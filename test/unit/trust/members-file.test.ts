@@ -11,8 +11,8 @@ import { codeOf, temporaryDirectory } from './repository.ts';
 const intervalMs = 10;
 let a: string, b: string, c: string;
 
-beforeAll(async () => {
-  const made = await Promise.all([1, 2, 3].map(() => Identity.generate()));
+beforeAll(() => {
+  const made = [1, 2, 3].map(() => Identity.generate());
   [a, b, c] = made.map(({ peerId }) => peerId) as [string, string, string];
 });
 

@@ -27,7 +27,7 @@ let keys: CertificateKeys;
 let certificate: Buffer;
 
 beforeAll(async () => {
-  identity = await Identity.generate();
+  identity = Identity.generate();
   keys = await newCertificateKeys();
   certificate = new X509Certificate((await makePeerCertificate(identity, { now })).certificatePem)
     .raw;
@@ -122,7 +122,7 @@ describe('the libp2p extension', () => {
     }
   });
   test('is signed by another host', async () => {
-    const stranger = await Identity.generate();
+    const stranger = Identity.generate();
     const value = signedKey(ed25519Key(identity), stranger.sign(signedMessage(keys.publicKeyInfo)));
     const refusal = refusalOf(await withSignedKey(value));
     expect(refusal.message).toMatch(/pretends to be another host/);

@@ -23,7 +23,7 @@ export interface TestHost {
 }
 
 export async function newHost(now = new Date()): Promise<TestHost> {
-  const identity = await Identity.generate();
+  const identity = Identity.generate();
   const certificate = await makePeerCertificate(identity, { now });
   const options = structuredClone(tlsOptions(certificate, newTicketKeys()));
   return { peerId: identity.peerId, options };
