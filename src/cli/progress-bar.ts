@@ -1,8 +1,11 @@
-import cliProgress from 'cli-progress';
+import type * as CliProgress from 'cli-progress';
+import { createRequire } from 'node:module';
 import { formatBytes, formatDuration } from './units.ts';
 
 /** How often a line is printed where there is no terminal. */
 const lineEveryMs = 2_000;
+
+const load = createRequire(import.meta.url);
 
 /** How far a transfer is: a bar with rate and time left on a terminal, plain lines elsewhere. */
 export class ProgressBar {
@@ -10,7 +13,7 @@ export class ProgressBar {
   readonly #what: string;
   readonly #quiet: boolean;
   readonly #startedMs = performance.now();
-  #bar: cliProgress.SingleBar | undefined;
+  #bar: CliProgress.SingleBar | undefined;
   #lastLineMs = this.#startedMs;
 
   constructor(components: { stream: NodeJS.WriteStream }, init: { what: string; quiet: boolean }) {
@@ -28,6 +31,8 @@ export class ProgressBar {
     if (this.#bar === undefined) {
       const format = `${this.#what} {bar} {percentage}% | {size} | {rate}/s | {left} left`;
       const plain = { barCompleteChar: '#', barIncompleteChar: '.' };
+      // Only a terminal needs it, and only once there is something to show.
+      const cliProgress = load('cli-progress') as typeof CliProgress;
       this.#bar = new cliProgress.SingleBar(
         { stream: this.#stream, format, hideCursor: true, etaBuffer: 50, ...plain },
         cliProgress.Presets.legacy,

@@ -14,8 +14,8 @@ import {
   parseJsonObject,
   parseManifest,
   serializeManifest,
-  type Manifest,
 } from './manifest.ts';
+import type { Manifest } from './manifest-schema.ts';
 import { makeDirectories, sealTree, type TreeLayout } from './tree-layout.ts';
 import { choosePieceSize } from './piece-size.ts';
 import { encodeTorrent, type Metainfo } from './torrent-file.ts';
@@ -176,13 +176,13 @@ async function completeManifest(
   const ownBytes = found === undefined ? undefined : await readFile(join(source, manifestPath));
   const own = ownBytes === undefined ? {} : parseJsonObject(ownBytes);
   const given = { name: init.name, version: init.version, kind: init.kind };
-  const manifest = checkManifest({
+  const manifest = await checkManifest({
     ...own,
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     emptyDirectories: emptyDirectories.length === 0 ? undefined : emptyDirectories,
   });
   const manifestBytes = serializeManifest(manifest);
-  const same = ownBytes !== undefined && saysTheSame(ownBytes, manifestBytes);
+  const same = ownBytes !== undefined && (await saysTheSame(ownBytes, manifestBytes));
   const bytes = same ? ownBytes : manifestBytes;
   if (bytes.length > maxManifestBytes) throw tooLarge(bytes.length);
   return { manifest, manifestBytes: bytes };
@@ -211,9 +211,9 @@ const tooLarge = (bytes: number): ImageError =>
     `${manifestPath} is ${bytes} bytes long with all that bake adds, ${maxManifestBytes} are allowed`,
   );
 
-function saysTheSame(ownBytes: Uint8Array, manifestBytes: Uint8Array): boolean {
+async function saysTheSame(ownBytes: Uint8Array, manifestBytes: Uint8Array): Promise<boolean> {
   try {
-    return Buffer.from(serializeManifest(parseManifest(ownBytes))).equals(manifestBytes);
+    return Buffer.from(serializeManifest(await parseManifest(ownBytes))).equals(manifestBytes);
   } catch {
     // It leaves out what was given to bake.
     return false;

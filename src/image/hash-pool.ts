@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { environmentWithCompileCache } from '../compile-cache.ts';
 import { ImageError, StorageError, type StarlingError } from '../errors.ts';
 import type { HashResult } from './hash-task.ts';
 import type { AnyHashTask, HashReply, HashRequest } from './hash-worker.ts';
@@ -57,7 +58,7 @@ export class HashPool {
 }
 
 function startLane(url: URL): Lane {
-  const worker = new Worker(url, { name: 'hash' });
+  const worker = new Worker(url, { name: 'hash', env: environmentWithCompileCache() });
   const pending = new Map<number, Pending>();
   worker.on('message', (reply: HashReply) => {
     const waiting = pending.get(reply.id);

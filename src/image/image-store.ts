@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { ImageError } from '../errors.ts';
 import type { Durability } from './durability.ts';
 import { looksLikeImageId } from './image-id.ts';
-import { manifestPath, maxManifestBytes, parseManifest, type Manifest } from './manifest.ts';
+import { manifestPath, maxManifestBytes, parseManifest } from './manifest.ts';
+import type { Manifest } from './manifest-schema.ts';
 import { parseTorrent, type Metainfo } from './torrent-file.ts';
 
 /** An image that is whole: every byte was verified before it came into the store. */
@@ -134,7 +135,7 @@ export async function readManifest(tree: string): Promise<Manifest> {
       evidence: { tree },
     });
   }
-  return parseManifest(await readFile(path));
+  return await parseManifest(await readFile(path));
 }
 
 /** Removes a tree whose directories may be read-only. What is not there is no error. */

@@ -19,15 +19,8 @@ export { ImageStore, readManifest, removeTree, type StoredImage } from './image-
 export { describeInfo, inspect, type ImageDescription } from './inspect.ts';
 export { makeV1Torrent, type MakeV1Options } from './make-v1-torrent.ts';
 export { magnetLink, parseMagnet, v1MagnetLink, type Magnet } from './magnet.ts';
-export {
-  checkManifest,
-  manifestPath,
-  maxManifestBytes,
-  parseManifest,
-  type Health,
-  type Manifest,
-  type Need,
-} from './manifest.ts';
+export { checkManifest, manifestPath, maxManifestBytes, parseManifest } from './manifest.ts';
+export type { Health, Manifest, Need } from './manifest-schema.ts';
 export * from './merkle.ts';
 export { duplicatesWithin } from './range-hashes.ts';
 export { carryOut, reuseScratch, type CarryOutOptions, type ReuseResult } from './reuse.ts';

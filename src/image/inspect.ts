@@ -1,5 +1,5 @@
 import type { ImageInfo } from './image-info.ts';
-import type { Health, Manifest } from './manifest.ts';
+import type { Health, Manifest } from './manifest-schema.ts';
 import { readManifest, type StoredImage } from './image-store.ts';
 import { magnetLink } from './magnet.ts';
 

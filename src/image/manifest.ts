@@ -1,5 +1,5 @@
-import * as z from 'zod';
 import { ImageError } from '../errors.ts';
+import type { Manifest } from './manifest-schema.ts';
 
 /** Where the manifest lies in an image's tree. */
 export const manifestPath = '.starling/image.json';
@@ -10,101 +10,12 @@ export const maxManifestBytes = 1 << 20;
 /** It is walked by recursion, so its depth is bounded too. */
 const maxNesting = 64;
 
-const milliseconds = z.int().min(1).max(86_400_000);
-const needName = z
-  .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'letters, digits and _, 64 at most, no digit first');
-
-const probe = {
-  /** Time between two probes. */
-  intervalMs: milliseconds.default(1_000),
-  /** How long one probe may take. */
-  timeoutMs: milliseconds.default(1_000),
-  /** How many probes in a row must pass. */
-  successes: z.int().min(1).max(1_000).default(1),
-  /** How long after start the image may take until it is healthy; then it is given up. */
-  deadlineMs: milliseconds.default(30_000),
-};
-
-const health = z.discriminatedUnion('type', [
-  /** `GET url` must answer 2xx. */
-  z.strictObject({ type: z.literal('http'), url: z.string().min(1).max(2_048), ...probe }),
-  /** A TCP connection must be accepted. */
-  z.strictObject({
-    type: z.literal('tcp'),
-    host: z.string().min(1).max(255).default('127.0.0.1'),
-    port: z.union([z.int().min(1).max(65_535), z.string().min(1).max(80)]),
-    ...probe,
-  }),
-  /** A command, run in the image's tree, must exit with 0. */
-  z.strictObject({
-    type: z.literal('exec'),
-    command: z.array(z.string().min(1).max(4_096)).min(1).max(256),
-    ...probe,
-  }),
-]);
-
-const need = z.discriminatedUnion('type', [
-  z.strictObject({
-    type: z.enum(['string', 'url', 'endpoint']),
-    default: z.string().max(4_096).optional(),
-  }),
-  z.strictObject({ type: z.literal('port'), default: z.int().min(1).max(65_535).optional() }),
-  z.strictObject({ type: z.literal('number'), default: z.number().optional() }),
-  z.strictObject({ type: z.literal('boolean'), default: z.boolean().optional() }),
-]);
-
-const isPathPart = (part: string): boolean =>
-  !['', '.', '..'].includes(part) && !part.includes('\0') && Buffer.byteLength(part) <= 255;
-
-const relativePath = z
-  .string()
-  .min(1)
-  .max(4_096)
-  .refine((path) => path.split('/').every(isPathPart), {
-    message: 'a path below the tree, without empty parts, . or .., NUL or names over 255 bytes',
-  });
-
-/**
- * The schema of `.starling/image.json`. Unknown keys are refused, so that a misspelt one is seen
- * when it is baked and not when it is missed.
- */
-export const manifestSchema = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9._-]{0,99}$/, 'lower case letters, digits, . _ and -, 100 at most'),
-  version: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$/, 'letters, digits, . _ + and -, 100 at most'),
-  kind: z.enum(['tree', 'oci', 'disk']).default('tree'),
-  /** The program and its arguments; the program is looked up in the tree, then in PATH. */
-  start: z.array(z.string().min(1).max(4_096)).min(1).max(256).optional(),
-  health: health.optional(),
-  stop: z
-    .strictObject({
-      signal: z.enum(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']),
-      graceMs: milliseconds.default(10_000),
-    })
-    .partial({ signal: true })
-    .optional(),
-  /** Behaviour: values that are compiled in. */
-  settings: z.record(z.string().min(1).max(200), z.json()).optional(),
-  /** What must be supplied when it runs: `${NAME}` in `start` and `health` stands for its value. */
-  needs: z.record(needName, need).optional(),
-  labels: z.record(z.string().min(1).max(200), z.string().max(2_048)).optional(),
-  /** Directories with nothing in them, which BitTorrent can't carry; written by bake. */
-  emptyDirectories: z.array(relativePath).max(100_000).optional(),
-});
-
-export type Manifest = z.output<typeof manifestSchema>;
-export type Health = z.output<typeof health>;
-export type Need = z.output<typeof need>;
-
 /**
  * Reads a manifest. Defaults are filled in.
  * @throws ImageError IMAGE_MANIFEST that names each field that is wrong.
  */
-export const parseManifest = (bytes: Uint8Array): Manifest => checkManifest(parseJsonObject(bytes));
+export const parseManifest = async (bytes: Uint8Array): Promise<Manifest> =>
+  checkManifest(parseJsonObject(bytes));
 
 /**
  * Reads a manifest that may still lack what is given to bake.
@@ -129,16 +40,18 @@ export function parseJsonObject(bytes: Uint8Array): Record<string, unknown> {
 }
 
 /**
- * Checks a value against the schema of a manifest.
+ * Checks a value against the schema of a manifest. The schema is loaded here: a host that fetches
+ * comes to its first manifest last of all.
  * @throws ImageError IMAGE_MANIFEST that names each field that is wrong.
  */
-export function checkManifest(value: unknown): Manifest {
+export async function checkManifest(value: unknown): Promise<Manifest> {
   if (nestsDeeperThan(maxNesting, value)) {
     throw new ImageError(
       'IMAGE_MANIFEST',
       `${manifestPath} is refused: it nests deeper than ${maxNesting}`,
     );
   }
+  const { manifestSchema } = await import('./manifest-schema.ts');
   const result = manifestSchema.safeParse(value);
   if (result.success) return result.data;
   const faults = result.error.issues.map(

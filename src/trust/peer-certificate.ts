@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { getCompileCacheDir } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { environmentWithCompileCache } from '../compile-cache.ts';
 import type { CertificateOrder } from './certificate-child.ts';
 import { encodeHostKey } from './host-key.ts';
 import type { Identity } from './identity.ts';
@@ -54,7 +54,7 @@ function madeByChild(order: CertificateOrder): Promise<string> {
   const module = new URL(`./certificate-child.${extension}`, import.meta.url);
   const child = fork(fileURLToPath(module), {
     execArgv: [],
-    env: { ...process.env, NODE_COMPILE_CACHE: getCompileCacheDir() },
+    env: environmentWithCompileCache(),
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });

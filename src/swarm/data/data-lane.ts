@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { environmentWithCompileCache } from '../../compile-cache.ts';
 import { DataPlane } from './data-plane.ts';
 import type { DataBatch, DataCommand, DataEvent, DataPlaneInit } from './data-protocol.ts';
 
@@ -28,6 +29,7 @@ export class ThreadLane implements DataLane {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     this.#worker = new Worker(new URL(`./data-worker.${extension}`, import.meta.url), {
       name: 'data',
+      env: environmentWithCompileCache(),
       workerData: init,
     });
     this.#worker.on('message', ({ batch, events: list }: DataBatch) => {

@@ -55,7 +55,7 @@ export async function makeImage(
   const tree = join(place.root, 'store', imageId, 'web');
   const whole = { name: 'web', version, ...manifest };
   await writeTree(tree, { ...files, '.starling/image.json': JSON.stringify(whole) });
-  return { imageId, tree, manifest: checkManifest(whole), release, version };
+  return { imageId, tree, manifest: await checkManifest(whole), release, version };
 }
 
 /** Writes files that are all executable. */

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import type { LaunchPlan } from '../../../fetcher/launch-plan.ts';
 import { inheritedEnvironment, planLaunch } from '../../../fetcher/launch-plan.ts';
-import { checkManifest } from '../../../src/image/index.ts';
+import { manifestSchema } from '../../../src/image/manifest-schema.ts';
 
 function plan(manifest: Record<string, unknown>): LaunchPlan {
   return planLaunch(
-    checkManifest({
+    manifestSchema.parse({
       name: 'web',
       version: '1',
       needs: { PORT: { type: 'port' }, HOST: { type: 'string' } },

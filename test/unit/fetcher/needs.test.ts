@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { fillIn, resolveNeeds } from '../../../fetcher/needs.ts';
 import type { Manifest } from '../../../src/image/index.ts';
-import { checkManifest } from '../../../src/image/index.ts';
+import { manifestSchema } from '../../../src/image/manifest-schema.ts';
 
 function manifestWith(needs: Record<string, unknown>): Manifest {
-  return checkManifest({ name: 'web', version: '1', needs });
+  return manifestSchema.parse({ name: 'web', version: '1', needs });
 }
 
 function resolve(needs: Record<string, unknown>, supplies: Record<string, string>) {
