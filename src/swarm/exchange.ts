@@ -12,7 +12,7 @@ import { Peer } from './peer.ts';
 import { PieceBudget } from './piece-budget.ts';
 import type { Seal } from './seal.ts';
 import { Swarm } from './swarm.ts';
-import { SwarmData, type SwarmLimits } from './swarm-data.ts';
+import { SwarmData, type LimitChange, type RateLimits, type SwarmLimits } from './swarm-data.ts';
 import type { SwarmStatus } from './swarm-status.ts';
 import { V1Seed } from './v1-seed.ts';
 
@@ -187,24 +187,43 @@ export class Exchange implements AsyncDisposable {
     }
   }
 
+  /** The limits of all swarms together, as of now. */
+  get limits(): RateLimits {
+    return {
+      uploadBytesPerSecond: this.#lanes.uploadRate.bytesPerSecond,
+      downloadBytesPerSecond: this.#lanes.downloadRate.bytesPerSecond,
+    };
+  }
+
   /** Changes the limits while running. */
-  setLimits(limits: { uploadBytesPerSecond?: number; downloadBytesPerSecond?: number }): void {
-    const { uploadBytesPerSecond: up, downloadBytesPerSecond: down } = limits;
+  setLimits(change: LimitChange<RateLimits>): void {
+    const { uploadBytesPerSecond: up, downloadBytesPerSecond: down } = change;
     if (up !== undefined) this.#lanes.uploadRate.bytesPerSecond = up;
     if (down !== undefined) this.#lanes.downloadRate.bytesPerSecond = down;
+    this.#lanes.postAll({ type: 'limitsChanged' });
+  }
+
+  /**
+   * Limits and priority of one swarm, as of now.
+   * @throws ConfigError CONFIG_INVALID when this host has no such image
+   */
+  swarmLimits(imageId: string): SwarmLimits {
+    return this.#membershipOf(imageId).data.limits;
   }
 
   /**
    * Changes limits and priority of one swarm while it runs.
    * @throws ConfigError CONFIG_INVALID when this host has no such image
    */
-  setSwarmLimits(imageId: string, limits: SwarmLimits): void {
+  setSwarmLimits(imageId: string, change: LimitChange<SwarmLimits>): void {
+    this.#membershipOf(imageId).data.setLimits(change);
+    if (change.priority !== undefined) this.#shareOut();
+  }
+
+  #membershipOf(imageId: string): Membership {
     const membership = this.#memberships.get(imageId);
-    if (membership === undefined) {
-      throw new ConfigError('CONFIG_INVALID', `the image ${imageId} is in no swarm of this host`);
-    }
-    membership.data.setLimits(limits);
-    if (limits.priority !== undefined) this.#shareOut();
+    if (membership !== undefined) return membership;
+    throw new ConfigError('CONFIG_INVALID', `the image ${imageId} is in no swarm of this host`);
   }
 
   /** The swarms that fetch share by weight; while none of higher priority does, none stands back. */

@@ -11,7 +11,7 @@ export {
   type ExchangeInit,
 } from './exchange.ts';
 export { Seal, type SealInit } from './seal.ts';
-export type { Priority, SwarmLimits } from './swarm-data.ts';
+export type { LimitChange, Priority, RateLimits, SwarmLimits } from './swarm-data.ts';
 export { cancellableDelay } from './delay.ts';
 export type { Swarm } from './swarm.ts';
 export type { SwarmState, SwarmStatus } from './swarm-status.ts';

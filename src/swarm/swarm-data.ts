@@ -9,12 +9,21 @@ import type { Peer } from './peer.ts';
 /** How a swarm stands to the others of its host while both fetch. */
 export type Priority = 'low' | 'normal' | 'high';
 
-/** Limits of one swarm. Rates in bytes per second, Infinity: none. */
-export interface SwarmLimits {
-  readonly uploadBytesPerSecond?: number | undefined;
-  readonly downloadBytesPerSecond?: number | undefined;
-  readonly priority?: Priority | undefined;
+/** How fast is sent and received at the most. In bytes per second, Infinity: no limit. */
+export interface RateLimits {
+  readonly uploadBytesPerSecond: number;
+  readonly downloadBytesPerSecond: number;
 }
+
+/** How one swarm is held back, beside the limits of its host. */
+export interface SwarmLimits extends RateLimits {
+  readonly priority: Priority;
+}
+
+/** Some of the limits; the others stay as they are. */
+export type LimitChange<Limits extends RateLimits> = {
+  readonly [Name in keyof Limits]?: Limits[Name] | undefined;
+};
 
 /** How much of the bandwidth each gets, compared with the others. */
 const weights: Readonly<Record<Priority, number>> = { low: 1, normal: 4, high: 16 };
@@ -25,6 +34,8 @@ export class SwarmData {
   readonly #lanes: DataLanes;
   readonly #uploadMemory = SharedRate.create(Infinity);
   readonly #downloadMemory = SharedRate.create(Infinity);
+  readonly #uploadRate = new SharedRate(this.#uploadMemory);
+  readonly #downloadRate = new SharedRate(this.#downloadMemory);
   #layout: ImageLayoutData | undefined;
   #priority: Priority = 'normal';
   #share = 1;
@@ -102,11 +113,20 @@ export class SwarmData {
     return weights[this.#priority];
   }
 
-  setLimits(limits: SwarmLimits): void {
-    const { uploadBytesPerSecond: up, downloadBytesPerSecond: down, priority } = limits;
-    if (up !== undefined) new SharedRate(this.#uploadMemory).bytesPerSecond = up;
-    if (down !== undefined) new SharedRate(this.#downloadMemory).bytesPerSecond = down;
+  get limits(): SwarmLimits {
+    return {
+      uploadBytesPerSecond: this.#uploadRate.bytesPerSecond,
+      downloadBytesPerSecond: this.#downloadRate.bytesPerSecond,
+      priority: this.#priority,
+    };
+  }
+
+  setLimits(change: LimitChange<SwarmLimits>): void {
+    const { uploadBytesPerSecond: up, downloadBytesPerSecond: down, priority } = change;
+    if (up !== undefined) this.#uploadRate.bytesPerSecond = up;
+    if (down !== undefined) this.#downloadRate.bytesPerSecond = down;
     if (priority !== undefined) this.#priority = priority;
+    this.#lanes.postAll({ type: 'limitsChanged' });
   }
 
   /** How much it counts against the others of its host: 1 is the most. */

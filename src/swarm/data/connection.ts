@@ -110,7 +110,7 @@ export class Connection implements WireSink {
     }
     const { downloadRate } = this.#components;
     const own = this.#image?.downloadRate.take(chunk.length) ?? 0;
-    const waitMs = Math.max(own, downloadRate.take(chunk.length));
+    const waitMs = Math.max(own, downloadRate.take(chunk.length, this.#image?.share));
     if (waitMs > 0) this.#pause(waitMs);
   }
 
@@ -126,6 +126,15 @@ export class Connection implements WireSink {
   #resume(): void {
     const mayRead = this.#unheardBytes <= maxUnheardBytes && this.#pauseTimer === undefined;
     if (mayRead && !this.#closed) this.#socket.resume();
+  }
+
+  /** What was waited for has another price, or none. */
+  onLimitsChanged(): void {
+    this.#upload.onLimitsChanged();
+    if (this.#pauseTimer === undefined) return;
+    clearTimeout(this.#pauseTimer);
+    this.#pauseTimer = undefined;
+    this.#resume();
   }
 
   onHandshake(bytes: Buffer): void {

@@ -101,6 +101,9 @@ export class DataPlane {
       case 'members':
         this.#members = new Set(command.peerIds);
         return;
+      case 'limitsChanged':
+        for (const connection of this.#connections.values()) connection.onLimitsChanged();
+        return;
       case 'tls':
         this.#transport.setTls(command.tls);
         return;

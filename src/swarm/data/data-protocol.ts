@@ -29,6 +29,8 @@ export type DataCommand =
       readonly done: boolean;
     }
   | { readonly type: 'shareImage'; readonly image: number; readonly share: number }
+  /** Limits are others than before: who waits because of them looks again. */
+  | { readonly type: 'limitsChanged' }
   | { readonly type: 'retryWrites'; readonly image: number }
   | { readonly type: 'closeImage'; readonly image: number }
   | {

@@ -25,14 +25,22 @@ export class SharedRate {
     return this.#rate[0] ?? Infinity;
   }
 
-  /** Changes the limit while it is in use; what was taken before is forgotten. */
+  /**
+   * Changes the limit while it is in use; what was taken before is forgotten. Who waits already must
+   * be told of it.
+   */
   set bytesPerSecond(rate: number) {
     this.#rate[0] = rate;
     Atomics.store(this.#cells, 0, 0n);
   }
 
-  /** Takes bytes. Returns the milliseconds to wait before what they stand for is done, or 0. */
-  take(bytes: number): number {
+  /**
+   * Takes bytes.
+   * @param share who counts less than others, below 1, lets as much more of theirs pass before its own;
+   * while nobody else takes, it does not wait longer
+   * @returns the milliseconds to wait before what the bytes stand for is done, or 0
+   */
+  take(bytes: number, share = 1): number {
     const rate = this.bytesPerSecond;
     if (rate === Infinity) return 0;
     const cost = BigInt(Math.ceil((bytes / rate) * 1e9));
@@ -43,10 +51,15 @@ export class SharedRate {
       const start = before < now - burstNs ? now - burstNs : before;
       const paid = start + cost;
       if (Atomics.compareExchange(this.#cells, 0, before, paid) !== before) continue;
-      return paid > now ? Number(paid - now) / 1e6 : 0;
+      if (paid <= now) return 0;
+      const othersNs = Math.max(0, Number(start - now));
+      return Math.min(longestWaitMs, (Number(paid - now) + othersNs / share - othersNs) / 1e6);
     }
   }
 }
 
 /** How much of the rate may be taken at once after a pause: what it gives in this time. */
 const burstNs = 50_000_000n;
+
+/** What a timer can wait. */
+const longestWaitMs = 2 ** 31 - 1;

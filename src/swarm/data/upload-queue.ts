@@ -26,7 +26,8 @@ export class UploadQueue {
   #image: OpenImage | undefined;
   #unsentBytes = 0;
   #reading = false;
-  #timer: NodeJS.Timeout | undefined;
+  /** The run that waits because of a limit. */
+  #waiting: { timer: NodeJS.Timeout; image: OpenImage; run: BlockRun } | undefined;
   #closed = false;
 
   constructor(
@@ -68,7 +69,8 @@ export class UploadQueue {
     this.#closed = true;
     this.#queue = [];
     this.#queueAt = 0;
-    clearTimeout(this.#timer);
+    clearTimeout(this.#waiting?.timer);
+    this.#waiting = undefined;
   }
 
   /** What is read at once leaves in one system call. */
@@ -88,15 +90,32 @@ export class UploadQueue {
       this.#queueAt < this.#queue.length &&
       this.#unsentBytes < sendAheadBytes
     ) {
-      const run = this.#nextRun(image.share);
       this.#reading = true;
-      const waitMs = Math.max(
-        this.#rate.take(run.totalBytes),
-        image.uploadRate.take(run.totalBytes),
-      );
-      if (waitMs > 0) this.#timer = setTimeout(() => this.#read(image, run, true), waitMs);
-      else this.#read(image, run, false);
+      this.#readInTime(image, this.#nextRun(image.share), false);
     }
+  }
+
+  /** Reads once the limits allow it. */
+  #readInTime(image: OpenImage, run: BlockRun, again: boolean): void {
+    const waitMs = Math.max(this.#rate.take(run.totalBytes), image.uploadRate.take(run.totalBytes));
+    if (waitMs === 0) {
+      this.#read(image, run, again);
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#waiting = undefined;
+      this.#read(image, run, true);
+    }, waitMs);
+    this.#waiting = { timer, image, run };
+  }
+
+  /** What waits because of a limit waits by the new one. */
+  onLimitsChanged(): void {
+    if (this.#waiting === undefined) return;
+    const { timer, image, run } = this.#waiting;
+    clearTimeout(timer);
+    this.#waiting = undefined;
+    this.#readInTime(image, run, true);
   }
 
   /** The next requests that lie one behind the other. */
