@@ -1,4 +1,10 @@
-import type { FetcherStatus, RollbackRequest } from '../src/api/index.ts';
+import type {
+  FetcherStatus,
+  LimitChangeRequest,
+  Limits,
+  RollbackRequest,
+  SwarmLimitChangeRequest,
+} from '../src/api/index.ts';
 import { ConfigError, RepositoryError } from '../src/errors.ts';
 import { durable, ImageStore, removeTree, type TreeDurability } from '../src/image/index.ts';
 import { cancellableDelay, Exchange, type SwarmStatus } from '../src/swarm/index.ts';
@@ -8,6 +14,7 @@ import { FetcherDirectory } from './fetcher-directory.ts';
 import { Follower, type FollowerEvent } from './follower.ts';
 import type { Generation } from './generation-record.ts';
 import type { Log } from './guard.ts';
+import { limitsToSet, limitsToTell } from './limits.ts';
 import { LocalApi } from './local-api.ts';
 import { ReleaseSource } from './release-source.ts';
 
@@ -119,10 +126,37 @@ export class Fetcher implements AsyncDisposable {
       pid: process.pid,
       port: this.port,
       channels: this.#parts.followers.map((follower) => follower.status()),
-      swarms: this.#parts.exchange
-        .status()
-        .map((swarm) => ({ ...swarm, sources: [...swarm.sources] })),
+      swarms: this.#parts.exchange.status().map((swarm) => ({
+        ...swarm,
+        sources: [...swarm.sources],
+        limits: limitsToTell(this.#parts.exchange.swarmLimits(swarm.imageId)),
+      })),
     };
+  }
+
+  /** What holds now, of all swarms together and of each. */
+  limits(): Limits {
+    const { exchange } = this.#parts;
+    const swarms = exchange.status().map(({ imageId, name }) => ({
+      imageId,
+      name,
+      ...limitsToTell(exchange.swarmLimits(imageId)),
+    }));
+    return { ...limitsToTell(exchange.limits), swarms };
+  }
+
+  /** Changes the limits of all swarms together, until this fetcher ends. */
+  setLimits(change: LimitChangeRequest): void {
+    this.#parts.exchange.setLimits(limitsToSet(change));
+  }
+
+  /**
+   * Changes limits and priority of one swarm, until this fetcher ends or leaves it.
+   * @throws ConfigError CONFIG_INVALID when this host has no such image
+   */
+  setSwarmLimits(imageId: string, change: SwarmLimitChangeRequest): void {
+    const { priority } = change;
+    this.#parts.exchange.setSwarmLimits(imageId, { ...limitsToSet(change), priority });
   }
 
   /** All generations of all channels. */

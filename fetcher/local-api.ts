@@ -1,11 +1,17 @@
 import { chmod, rm } from 'node:fs/promises';
 import fastify, { type FastifyInstance } from 'fastify';
+import type * as z from 'zod';
 import {
+  limitChangeSchema,
   rollbackRequestSchema,
+  swarmLimitChangeSchema,
   type FetcherStatus,
   type Generations,
+  type LimitChangeRequest,
+  type Limits,
   type Rollback,
   type RollbackRequest,
+  type SwarmLimitChangeRequest,
 } from '../src/api/index.ts';
 import { describeError } from '../src/cli/index.ts';
 import { ActivationError, ConfigError } from '../src/errors.ts';
@@ -16,6 +22,9 @@ export interface LocalApiSubject {
   status(): FetcherStatus;
   generations(): Promise<(Generation & { current: boolean })[]>;
   rollback(request: RollbackRequest): Promise<Generation>;
+  limits(): Limits;
+  setLimits(change: LimitChangeRequest): void;
+  setSwarmLimits(imageId: string, change: SwarmLimitChangeRequest): void;
 }
 
 /** The fetcher's interface for this host: HTTP on a unix socket that only its owner may use. */
@@ -40,12 +49,21 @@ export class LocalApi implements AsyncDisposable {
       return { generations: await fetcher.generations() };
     });
     server.post('/v1/rollback', async (request): Promise<Rollback> => {
-      const parsed = rollbackRequestSchema.safeParse(request.body);
-      if (!parsed.success) {
-        throw new ConfigError('CONFIG_INVALID', `the request is refused: ${parsed.error.message}`);
-      }
-      return { generation: await fetcher.rollback(parsed.data) };
+      return { generation: await fetcher.rollback(parsed(rollbackRequestSchema, request.body)) };
     });
+    server.get('/v1/limits', (): Limits => fetcher.limits());
+    server.patch('/v1/limits', (request): Limits => {
+      fetcher.setLimits(parsed(limitChangeSchema, request.body));
+      return fetcher.limits();
+    });
+    server.patch<{ Params: { imageId: string } }>(
+      '/v1/swarms/:imageId/limits',
+      (request): Limits => {
+        const { imageId } = request.params;
+        fetcher.setSwarmLimits(imageId, parsed(swarmLimitChangeSchema, request.body));
+        return fetcher.limits();
+      },
+    );
     server.setErrorHandler(async (error, _request, reply) => {
       const bad = error instanceof ConfigError || error instanceof ActivationError;
       await reply.code(bad ? 400 : 500).send({ error: describeError(error) });
@@ -60,4 +78,11 @@ export class LocalApi implements AsyncDisposable {
     await this.#server.close();
     await rm(this.#socketPath, { force: true });
   }
+}
+
+/** @throws ConfigError CONFIG_INVALID that says what is wrong */
+function parsed<T>(schema: z.ZodType<T>, body: unknown): T {
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
+  throw new ConfigError('CONFIG_INVALID', `the request is refused: ${result.error.message}`);
 }

@@ -1,6 +1,7 @@
 import {
   deadlineOption,
   formatBytes,
+  formatRate,
   jsonOption,
   Option,
   parseInteger,
@@ -8,8 +9,9 @@ import {
   type Command,
 } from '../src/cli/index.ts';
 import { ConfigError } from '../src/errors.ts';
-import type { FetcherClient, FetcherStatus, Generations } from '../src/api/index.ts';
+import type { FetcherStatus, Generations } from '../src/api/index.ts';
 import { directoryOption } from './directory-option.ts';
+import { openClient } from './local-client.ts';
 
 interface LocalOptions {
   readonly dir: string;
@@ -87,12 +89,6 @@ export function addRollbackCommand(program: Command): void {
     );
 }
 
-async function openClient(directory: string): Promise<FetcherClient> {
-  const api = await import('../src/api/index.ts');
-  const { FetcherDirectory } = await import('./fetcher-directory.ts');
-  return new api.FetcherClient({ socketPath: new FetcherDirectory(directory).socket });
-}
-
 function statusText(status: FetcherStatus): string {
   const head = status.running
     ? `the fetcher runs, process ${status.pid ?? '?'}, port ${status.port ?? '?'}`
@@ -106,10 +102,20 @@ function statusText(status: FetcherStatus): string {
     return `${app}/${channel}: ${running}; ${state}${why}`;
   });
   const swarms = status.swarms.map(
-    ({ name, imageId, state, reason, verifiedBytes, sizeBytes, peers }) =>
-      `${name ?? imageId}: ${state}${reason === undefined ? '' : ` (${reason})`}, ${formatBytes(verifiedBytes)} of ${formatBytes(sizeBytes ?? 0)}, ${peers} peers`,
+    ({ name, imageId, state, reason, verifiedBytes, sizeBytes, peers, limits }) =>
+      `${name ?? imageId}: ${state}${reason === undefined ? '' : ` (${reason})`}, ${formatBytes(verifiedBytes)} of ${formatBytes(sizeBytes ?? 0)}, ${peers} peers${limitsText(limits)}`,
   );
   return [head, ...channels, ...swarms].join('\n');
+}
+
+/** What is not as it is by default. */
+function limitsText(limits: FetcherStatus['swarms'][number]['limits']): string {
+  const { uploadBytesPerSecond: up, downloadBytesPerSecond: down, priority } = limits;
+  return [
+    priority === 'normal' ? '' : `, priority ${priority}`,
+    up === null ? '' : `, upload at most ${formatRate(up)}`,
+    down === null ? '' : `, download at most ${formatRate(down)}`,
+  ].join('');
 }
 
 function generationsText({ generations }: Generations): string {

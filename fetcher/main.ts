@@ -1,6 +1,7 @@
 import { createProgram, runProgram, starlingVersion } from '../src/cli/index.ts';
 import { addFetchCommand } from './fetch-command.ts';
 import { addIdentityCommand } from './identity-command.ts';
+import { addLimitsCommand } from './limits-command.ts';
 import { addGenerationsCommand, addRollbackCommand, addStatusCommand } from './local-commands.ts';
 import { addRunCommand } from './run-command.ts';
 
@@ -22,6 +23,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   addStatusCommand(program);
   addGenerationsCommand(program);
   addRollbackCommand(program);
+  addLimitsCommand(program);
   addIdentityCommand(program);
   program.addHelpText('after', examples);
   await runProgram(program, argv);

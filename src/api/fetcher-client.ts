@@ -5,11 +5,15 @@ import {
   fetcherFaultSchema,
   fetcherStatusSchema,
   generationsSchema,
+  limitsSchema,
   rollbackSchema,
   type FetcherStatus,
   type Generations,
+  type LimitChangeRequest,
+  type Limits,
   type Rollback,
   type RollbackRequest,
+  type SwarmLimitChangeRequest,
 } from './fetcher-schemas.ts';
 
 const maxAnswerBytes = 16 << 20;
@@ -45,6 +49,38 @@ export class FetcherClient {
   ): Promise<Rollback | undefined> {
     const call = { method: 'POST', path: '/v1/rollback', body };
     return this.#ask(rollbackSchema, call, options.signal);
+  }
+
+  /** @returns undefined when no fetcher runs there */
+  limits(options: { signal?: AbortSignal | undefined } = {}): Promise<Limits | undefined> {
+    return this.#ask(limitsSchema, { method: 'GET', path: '/v1/limits' }, options.signal);
+  }
+
+  /**
+   * Changes the limits of all swarms together; null: none.
+   * @returns what holds now; undefined when no fetcher runs there
+   * @throws ConfigError
+   */
+  setLimits(
+    body: LimitChangeRequest,
+    options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<Limits | undefined> {
+    const call = { method: 'PATCH', path: '/v1/limits', body };
+    return this.#ask(limitsSchema, call, options.signal);
+  }
+
+  /**
+   * Changes limits and priority of one swarm.
+   * @returns what holds now; undefined when no fetcher runs there
+   * @throws ConfigError also when that host has no such image
+   */
+  setSwarmLimits(
+    imageId: string,
+    body: SwarmLimitChangeRequest,
+    options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<Limits | undefined> {
+    const path = `/v1/swarms/${encodeURIComponent(imageId)}/limits`;
+    return this.#ask(limitsSchema, { method: 'PATCH', path, body }, options.signal);
   }
 
   async #ask<T>(

@@ -2,8 +2,17 @@ import * as z from 'zod';
 
 /** The fetcher's local interface, on a unix socket. Units last in names; sizes in bytes. */
 
+/** Bytes per second; null: no limit. */
+const rate = z.number().positive().nullable();
+const rates = { uploadBytesPerSecond: rate, downloadBytesPerSecond: rate };
+const priority = z.enum(['low', 'normal', 'high']);
+
+/** How one swarm is held back, beside the limits of its host. */
+const swarmLimits = z.object({ ...rates, priority });
+
 const swarmStatus = z.object({
   imageId: z.string(),
+  limits: swarmLimits,
   state: z.string(),
   reason: z.string().optional(),
   name: z.string().optional(),
@@ -74,6 +83,25 @@ export const rollbackRequestSchema = z.strictObject({
 
 export const rollbackSchema = z.object({ generation: generation.omit({ current: true }) });
 
+/** `GET /v1/limits`, and the answer to changes: what holds now. */
+export const limitsSchema = z.object({
+  ...rates,
+  swarms: z.array(swarmLimits.extend({ imageId: z.string(), name: z.string().optional() })),
+});
+
+/** Infinity has no JSON; a limit below is a slip of the unit, and would stop a fetch for minutes. */
+const changedRate = z.number().min(1_000).nullable().optional();
+const changedRates = { uploadBytesPerSecond: changedRate, downloadBytesPerSecond: changedRate };
+
+/** `PATCH /v1/limits`. What is left out stays as it is. */
+export const limitChangeSchema = z.strictObject(changedRates);
+
+/** `PATCH /v1/swarms/:imageId/limits`. */
+export const swarmLimitChangeSchema = z.strictObject({
+  ...changedRates,
+  priority: priority.optional(),
+});
+
 export const fetcherFaultSchema = z.object({ error: fault });
 
 export type FetcherStatus = z.output<typeof fetcherStatusSchema>;
@@ -81,3 +109,6 @@ export type ChannelStatus = z.output<typeof channelStatus>;
 export type Generations = z.output<typeof generationsSchema>;
 export type RollbackRequest = z.output<typeof rollbackRequestSchema>;
 export type Rollback = z.output<typeof rollbackSchema>;
+export type Limits = z.output<typeof limitsSchema>;
+export type LimitChangeRequest = z.output<typeof limitChangeSchema>;
+export type SwarmLimitChangeRequest = z.output<typeof swarmLimitChangeSchema>;

@@ -70,6 +70,12 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 || value >= 100 ? value.toFixed(0) : value.toFixed(1)} ${units[unit] ?? ''}`;
 }
 
+/** A rate for people: `1.4 MiB/s`. Null, as in JSON, and Infinity are no limit. */
+export const formatRate = (bytesPerSecond: number | null): string =>
+  bytesPerSecond === null || bytesPerSecond === Infinity
+    ? 'unlimited'
+    : `${formatBytes(bytesPerSecond)}/s`;
+
 /** A duration for people: `0.8 s`, `2 m 05 s`. */
 export function formatDuration(ms: number): string {
   if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
