@@ -3,32 +3,46 @@ import { join } from 'node:path';
 import { FetcherClient, type FetcherStatus } from '../../src/api/index.ts';
 import type { StoredImage } from '../../src/image/index.ts';
 import { eventually } from '../tools/eventually.ts';
+import { writeMembers } from '../tools/members.ts';
 import { KillableProgram } from './killable-program.ts';
 
 /** What a fleet of the tests follows. */
 export const followed = { app: 'app', channel: 'stable', path: 'app/stable' } as const;
 
-/** A tracker and a seeder as processes of their own, which end with the test. */
+export interface FleetInit {
+  readonly seederArgs?: readonly string[];
+  /** Its swarms are plain, and anybody may be in them. */
+  readonly open?: boolean;
+}
+
+/**
+ * A tracker and a seeder as processes of their own, which end with the test. Its swarms are sealed,
+ * unless it is to be open.
+ */
 export class Fleet {
   readonly trackerUrl: string;
   readonly seeder: KillableProgram;
   readonly #directory: string;
   readonly #tokenPath: string;
+  readonly #transportArgs: readonly string[];
 
   private constructor(
     directory: string,
     trackerUrl: string,
     tokenPath: string,
+    transportArgs: readonly string[],
     seeder: KillableProgram,
   ) {
     this.#directory = directory;
     this.trackerUrl = trackerUrl;
     this.#tokenPath = tokenPath;
+    this.#transportArgs = transportArgs;
     this.seeder = seeder;
   }
 
   /** Starts both. All images of `directory/store` are seeded. */
-  static async start(directory: string, seederArgs: readonly string[] = []): Promise<Fleet> {
+  static async start(directory: string, init: FleetInit = {}): Promise<Fleet> {
+    const { seederArgs = [], open = false } = init;
     const keys = join(directory, 'keys');
     await new KillableProgram('seeder', ['keys', 'init', '--keys', keys]).result();
     const root = join(keys, 'root.json');
@@ -37,10 +51,23 @@ export class Fleet {
     const tracker = new KillableProgram('tracker', ['serve', ...own, '--root', root, '--dir', at]);
     const { url, tokenPath } = await tracker.untilEvent('listening');
     const store = ['--store', join(directory, 'store')];
-    const to = ['--tracker', String(url), ...store, ...own, ...seederArgs];
+    const members = join(directory, 'members');
+    const identities = [join(directory, 'seeder.key'), join(directory, 'host.key')] as const;
+    await writeMembers(members, identities);
+    const [seederArgsOfTransport, hostArgsOfTransport] = identities.map((identity) =>
+      open ? ['--open'] : ['--members', members, '--identity', identity],
+    ) as [string[], string[]];
+    const to = [
+      '--tracker',
+      String(url),
+      ...store,
+      ...own,
+      ...seederArgsOfTransport,
+      ...seederArgs,
+    ];
     const seeder = new KillableProgram('seeder', ['seed', ...to]);
     await seeder.untilEvent('seeding');
-    return new Fleet(directory, String(url), String(tokenPath), seeder);
+    return new Fleet(directory, String(url), String(tokenPath), hostArgsOfTransport, seeder);
   }
 
   async release(image: StoredImage): Promise<void> {
@@ -67,10 +94,10 @@ export class Fleet {
     return Number((await this.seeder.end()).sentBytes);
   }
 
-  /** A host of this fleet whose fetcher keeps all it has in `directory`. */
+  /** The host of this fleet: its fetcher keeps all it has, but its identity, in `directory`. */
   host(directory: string, args: readonly string[] = []): FaultHost {
     const root = join(this.#directory, 'keys', 'root.json');
-    const own = ['--host', '127.0.0.1', '--poll', '500ms', ...args];
+    const own = ['--host', '127.0.0.1', '--poll', '500ms', ...this.#transportArgs, ...args];
     return new FaultHost(directory, ['--tracker', this.trackerUrl, '--root', root, ...own]);
   }
 }

@@ -21,7 +21,11 @@ test.each(told)(
     const directory = await temporaryDirectory();
     const image = await bakeVersion(directory, 1, appSketch(1, ownKib));
     // The seeder is slow, so that the other is asked as well.
-    const fleet = await Fleet.start(directory, ['--upload-limit', '1MiB']);
+    // And the swarm is open: of a sealed one this peer would be no member.
+    const fleet = await Fleet.start(directory, {
+      open: true,
+      seederArgs: ['--upload-limit', '1MiB'],
+    });
     const liar = await LyingPeer.open(image, { lie });
     await announceSeed(fleet.trackerUrl, image, liar.endpoint.port);
     await fleet.release(image);

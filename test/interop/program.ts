@@ -17,13 +17,13 @@ export function startProgram(program: 'seeder' | 'fetcher', args: readonly strin
 
 const seeding = z.object({ event: z.literal('seeding'), port: z.int().min(1) });
 
-/** Starts `seeder seed` for an image of a store; returns when it listens. */
+/** Starts `seeder seed` for an image of a store, for ordinary clients; returns when it listens. */
 export async function startSeeder(
   image: StoredImage,
   args: readonly string[] = [],
 ): Promise<{ port: number }> {
   const store = dirname(imageFolder(image));
-  const own = ['--store', store, '--host', '127.0.0.1', '--port', '0'];
+  const own = ['--store', store, '--host', '127.0.0.1', '--port', '0', '--open'];
   const seeder = startProgram('seeder', ['seed', image.imageId, ...own, ...args]);
   const { port } = await seeder.take(seeding, 'that it seeds');
   return { port };
@@ -40,7 +40,7 @@ export async function runFetch(
   directory: string,
   whom: readonly [option: '--peer' | '--tracker', value: string],
 ): Promise<z.output<typeof fetched>> {
-  const own = ['--dir', directory, '--host', '127.0.0.1', '--port', '0'];
+  const own = ['--dir', directory, '--host', '127.0.0.1', '--port', '0', '--open'];
   const fetcher = startProgram('fetcher', ['fetch', imageId, ...own, ...whom]);
   return await fetcher.take(fetched, 'that it has the image');
 }

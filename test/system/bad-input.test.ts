@@ -330,6 +330,10 @@ describe('flags', () => {
     ['fetcher', ['run', '--keep', '-1']],
     ['fetcher', ['run', '--keep', '1.5']],
     ['fetcher', ['rollback', 'a/b', '--to', '0']],
+    ['seeder', ['seed', '--threads', '-1']],
+    ['seeder', ['seed', '--threads', '65']],
+    ['fetcher', ['run', '--threads', '1.5']],
+    ['fetcher', ['run', '--open-port', '65536']],
   ] as const)('%s %j is used wrongly', async (program, args) => {
     const cwd = await temporaryDirectory();
     const failure = await failureOf(program, args, { cwd });
@@ -357,7 +361,8 @@ describe('flags', () => {
     const args = ['run', '--root', fleet.root, '--dir', join(fleet.directory, 'host')];
     const rest = flag === '--tracker' ? [] : ['--tracker', fleet.url];
     const follow = flag === '--follow' ? [] : ['--follow', 'a/b'];
-    const failure = await failureOf('fetcher', [...args, ...rest, ...follow, flag, value]);
+    const how = ['--members', fleet.members, ...rest, ...follow];
+    const failure = await failureOf('fetcher', [...args, ...how, flag, value]);
     expect(failure.exit).toBe(2);
     expect(failure.message).toContain(value);
   });

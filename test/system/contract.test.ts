@@ -121,8 +121,8 @@ describe('help and version', () => {
     if (older === undefined) return context.skip('no Node older than 24 is on this machine');
     const directory = await temporaryDirectory();
     await bakeSmall(directory);
-    const args = ['seed', '--store', join(directory, 'store'), '--host', '127.0.0.1', '--json'];
-    const child = spawn(older, [binOf('seeder'), ...args], { env: testEnvironment() });
+    const args = ['seed', '--open', '--store', join(directory, 'store'), '--host', '127.0.0.1'];
+    const child = spawn(older, [binOf('seeder'), ...args, '--json'], { env: testEnvironment() });
     const said = text(child.stdout);
     await once(child.stdout, 'data');
     child.kill('SIGTERM');
@@ -219,6 +219,7 @@ describe('exit codes and the last line', () => {
     ['fetcher', ['run', '--root', '/no/such/root.json', '--follow', 'a/b']],
     ['fetcher', ['run', '--follow', 'a/b']],
     ['fetcher', ['fetch', unknownId]],
+    ['fetcher', ['fetch', unknownId, '--peer', '127.0.0.1:1']],
   ] as const)('2 for %s %j', async (program, args) => {
     const cwd = await temporaryDirectory();
     const failure = await failureOf(program, args, { cwd });
@@ -229,7 +230,7 @@ describe('exit codes and the last line', () => {
 
   test('4 when the deadline passes before it is done', async () => {
     const directory = await temporaryDirectory();
-    const how = ['--peer', '127.0.0.1:1', '--deadline', '500ms', '--dir', directory];
+    const how = ['--open', '--peer', '127.0.0.1:1', '--deadline', '500ms', '--dir', directory];
     const failure = await failureOf('fetcher', ['fetch', unknownId, ...how]);
     expect(failure).toMatchObject({ exit: 4, code: 'DEADLINE_PASSED' });
   });
@@ -284,6 +285,7 @@ describe('what a shell may do', () => {
       STARLING_FOLLOW: 'hello/stable',
       STARLING_DIR: directory,
       STARLING_HOST: '127.0.0.1',
+      STARLING_MEMBERS: fleet.members,
       STARLING_POLL: '200ms',
     };
     await using fetcher = new RunningProgram('fetcher', ['run'], { env });
@@ -303,7 +305,7 @@ describe('SIGTERM', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)('seeder seed ends well by %s', async (signal) => {
     const directory = await temporaryDirectory();
     await bakeSmall(directory);
-    const args = ['seed', '--store', join(directory, 'store'), '--host', '127.0.0.1'];
+    const args = ['seed', '--open', '--store', join(directory, 'store'), '--host', '127.0.0.1'];
     await using seeder = new RunningProgram('seeder', args);
     await seeder.untilEvent('seeding');
     expect(await seeder.end(signal)).toBe(0);
@@ -315,7 +317,7 @@ describe('SIGTERM', () => {
     const common = ['--dir', join(fleet.directory, 'early'), '--root', fleet.root, '--port', '0'];
     for (const [program, args] of [
       ['tracker', ['serve', ...common]],
-      ['fetcher', ['run', ...common, '--tracker', fleet.url, '--follow', 'a/b']],
+      ['fetcher', ['run', ...common, '--open', '--tracker', fleet.url, '--follow', 'a/b']],
     ] as const) {
       const command = [binOf(program), ...args, '--json'];
       const child = spawn(process.execPath, command, { env: testEnvironment() });

@@ -268,6 +268,7 @@ test('one image is fetched by its id from a tracker, by its magnet link, and fro
   ];
   for (const [index, way] of ways.entries()) {
     const where = ['--dir', join(fleet.directory, `fetched-${index}`), '--host', '127.0.0.1'];
+    where.push(...fleet.sealedArgs('host'));
     const fetched = await resultOf('fetcher', ['fetch', ...way, ...where]);
     expect(fetched).toMatchObject({ id: image.id, bytes: image.bytes, reusedBytes: 0 });
     expect(await describeTree(String(fetched.tree))).toEqual(source);

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
+import { writeMembers } from '../tools/members.ts';
 import { resultOf, type JsonObject } from './ended-program.ts';
 import { RunningProgram, type ProgramEvent } from './running-program.ts';
 import { seededBytes } from '../tools/seeded-random.ts';
@@ -35,7 +36,13 @@ export interface TestHost {
   readonly fetcher: RunningProgram;
 }
 
-/** A tracker with its keys, and what is needed to bake, seed, release and follow; all real. */
+/** The hosts of a fleet that are members of its sealed swarm; any other is a stranger. */
+const hostNames = ['host', 'one', 'two'] as const;
+
+/**
+ * A tracker with its keys, and what is needed to bake, seed, release and follow; all real. Its swarms
+ * are sealed: seeder and hosts have identities, and its members file names them.
+ */
 export class TestFleet {
   readonly directory: string;
   readonly tracker: RunningProgram;
@@ -44,14 +51,18 @@ export class TestFleet {
 
   /** Where the keys and root.json are. */
   readonly keys: string;
+  /** The file that names the seeder and the hosts. */
+  readonly members: string;
 
   private constructor(
     directory: string,
     keys: string,
+    members: string,
     tracker: RunningProgram,
     listening: ProgramEvent,
   ) {
     this.directory = directory;
+    this.members = members;
     this.keys = keys;
     this.tracker = tracker;
     this.url = String(listening.url);
@@ -59,14 +70,21 @@ export class TestFleet {
   }
 
   /**
-   * Makes keys, if none are given, and starts a tracker. All of it is gone when the test is over.
+   * Makes keys, if none are given, and identities, and starts a tracker. All of it is gone when the
+   * test is over.
    */
   static async start(init: { readonly keys?: string } = {}): Promise<TestFleet> {
     const directory = await temporaryDirectory();
     const keys = init.keys ?? join(directory, 'keys');
     if (init.keys === undefined) await resultOf('seeder', ['keys', 'init', '--keys', keys]);
+    const members = join(directory, 'members');
+    await writeMembers(members, [
+      seederIdentity(directory),
+      ...hostNames.map((name) => hostIdentity(directory, name)),
+    ]);
     const tracker = startTracker(directory, keys, String(await freePort()));
-    return new TestFleet(directory, keys, tracker, await tracker.untilEvent('listening'));
+    const listening = await tracker.untilEvent('listening');
+    return new TestFleet(directory, keys, members, tracker, listening);
   }
 
   get root(): string {
@@ -131,16 +149,26 @@ export class TestFleet {
     return ['release', 'hello', channel, image.id, '--store', this.store];
   }
 
-  /** Seeds what is in the store now. */
-  async seed(args: readonly string[] = []): Promise<{ seeder: RunningProgram; port: number }> {
-    const where = ['--store', this.store, '--tracker', this.url, '--host', '127.0.0.1'];
-    const seeder = new RunningProgram('seeder', ['seed', ...where, ...args]);
-    endWithTest(seeder);
-    const { port } = await seeder.untilEvent('seeding');
-    return { seeder, port: Number(port) };
+  /** What tells a program who belongs to the fleet, and that it is this host, or the seeder. */
+  sealedArgs(name: 'seeder' | (typeof hostNames)[number]): string[] {
+    const { directory } = this;
+    const identity = name === 'seeder' ? seederIdentity(directory) : hostIdentity(directory, name);
+    return ['--members', this.members, '--identity', identity];
   }
 
-  /** Starts a fetcher that follows hello/stable. */
+  /** Seeds what is in the store now. */
+  async seed(
+    args: readonly string[] = [],
+  ): Promise<{ seeder: RunningProgram; port: number; openPort: number | undefined }> {
+    const where = ['--store', this.store, '--tracker', this.url, '--host', '127.0.0.1'];
+    const sealed = this.sealedArgs('seeder');
+    const seeder = new RunningProgram('seeder', ['seed', ...where, ...sealed, ...args]);
+    endWithTest(seeder);
+    const { port, openPort } = await seeder.untilEvent('seeding');
+    return { seeder, port: Number(port), openPort: openPort as number | undefined };
+  }
+
+  /** Starts a fetcher that follows hello/stable; with a name that is none of the hosts', a stranger. */
   async follow(
     name: string,
     init: { readonly tracker?: string; readonly args?: readonly string[] } = {},
@@ -150,7 +178,7 @@ export class TestFleet {
     const args = [
       ...['run', '--tracker', init.tracker ?? this.url, '--root', this.root, '--dir', directory],
       ...['--follow', channel, '--supply', `PORT=${appPort}`, '--host', '127.0.0.1'],
-      ...['--poll', '200ms', ...(init.args ?? [])],
+      ...['--poll', '200ms', '--members', this.members, ...(init.args ?? [])],
     ];
     return { directory, appPort, args, fetcher: await startFetcher(args) };
   }
@@ -160,6 +188,12 @@ export class TestFleet {
     return { ...host, fetcher: await startFetcher(host.args) };
   }
 }
+
+const seederIdentity = (directory: string): string => join(directory, 'seeder.key');
+
+/** Where a fetcher has its identity when nothing else is said. */
+const hostIdentity = (directory: string, name: string): string =>
+  join(directory, name, 'identity.key');
 
 function startTracker(directory: string, keys: string, port: string): RunningProgram {
   const where = ['--dir', join(directory, 'tracker'), '--root', join(keys, 'root.json')];
