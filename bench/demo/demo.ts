@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { formatBytes, formatDuration, parseRate } from '../../src/cli/index.ts';
@@ -31,7 +32,7 @@ interface Fleet {
 
 /**
  * The main job on this machine with real processes: one tracker, one seeder, eight fetchers, each
- * limited to 200 Mbit/s. Three releases: to all hosts, an update that fetches only what changed,
+ * limited to 200 Mbit/s, in one sealed swarm. Three releases: to all hosts, an update that fetches only what changed,
  * and one that is not healthy, from which all hosts go back.
  * @param resources takes the processes that are started, for the caller to end
  * @throws when anything is not as it should be
@@ -44,7 +45,9 @@ export async function runDemo(
   const baked = await bakeAll(directory, say);
   const fleet = await startFleet(directory, resources, say);
 
-  say(`\nRelease 1, version ${baked.first.version}: to all hosts, each at ${rate} up and down`);
+  say(
+    `\nRelease 1, version ${baked.first.version}: to all hosts, each at ${rate} up and down, sealed`,
+  );
   const first = await deliver(fleet, baked.first);
   await checkAnswers(fleet, baked.first);
   say(resultTable(first));
@@ -114,11 +117,17 @@ async function startFleet(
   const tracker = resources.use(new ProgramProcess('tracker', trackerArgs));
   const { url, tokenPath } = await tracker.until('listening', isEvent('listening'));
   const common = ['--tracker', String(url), '--host', '127.0.0.1', '--upload-limit', rate];
-  const seeder = resources.use(new ProgramProcess('seeder', ['seed', '--store', store, ...common]));
+  const names = Array.from({ length: hostCount }, (_, index) => `host-${index + 1}`);
+  const identity = join(directory, 'seeder.key');
+  const members = await nameMembers(directory, identity, names);
+  say(`  transfers are sealed: TLS 1.3, between the seeder and the hosts that ${members} names`);
+  common.push('--members', members);
+  const seed = ['seed', '--store', store, '--identity', identity, ...common];
+  const seeder = resources.use(new ProgramProcess('seeder', seed));
   const seeding = await seeder.until('seeding', isEvent('seeding'));
   const ports = await freePorts(hostCount);
-  const hosts = ports.map((appPort, index) => {
-    const name = `host-${index + 1}`;
+  const hosts = names.map((name, index) => {
+    const appPort = ports[index] ?? 0;
     const at = join(directory, name);
     const follow = ['--root', root, '--follow', `${channel.app}/${channel.name}`, '--dir', at];
     const limits = ['--download-limit', rate, '--supply', `PORT=${appPort}`, '--poll', '500ms'];
@@ -133,6 +142,21 @@ async function startFleet(
     await runProgram('seeder', [...to, ...how, '--store', store]);
   };
   return { hosts, release };
+}
+
+/** Makes the identities of the seeder and of all hosts. @returns the file that lists them */
+async function nameMembers(
+  directory: string,
+  seederIdentity: string,
+  names: readonly string[],
+): Promise<string> {
+  const made = await Promise.all([
+    runProgram('seeder', ['identity', '--identity', seederIdentity]),
+    ...names.map((name) => runProgram('fetcher', ['identity', '--dir', join(directory, name)])),
+  ]);
+  const path = join(directory, 'members');
+  await writeFile(path, made.map(({ peerId }) => `${String(peerId)}\n`).join(''));
+  return path;
 }
 
 /** Releases an image and waits until every host runs it. */
