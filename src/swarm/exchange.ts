@@ -30,7 +30,9 @@ export interface ExchangeInit {
   /** Of the sealed listener, or, without a seal, of the plain one. 0: the system gives one. */
   readonly port: number;
   /** With it connections are sealed, and what this host opens always is. */
-  readonly seal: Pick<Seal, 'tls' | 'members' | 'onChange' | 'onRenewal'> | undefined;
+  readonly seal:
+    | Pick<Seal, 'peerId' | 'tls' | 'members' | 'onChange' | 'onRenewal'>
+    | undefined;
   /** Whether ordinary BitTorrent clients may connect: plain, and whoever they are. */
   readonly open: boolean;
   /** The port for those, where there is a sealed listener too. */
@@ -183,8 +185,25 @@ export class Exchange implements AsyncDisposable {
     this.#lanes.postAll({ type: 'members', peerIds: [...members] });
     for (const peer of this.#peers.values()) {
       if (peer.identity === undefined || members.has(peer.identity)) continue;
-      peer.close(new PeerError('PEER_NOT_MEMBER', `${peer.identity} is not a member any more`));
+      const why = `${peer.identity} is not a member any more`;
+      const error = new PeerError('PEER_NOT_MEMBER', why, { evidence: { peerId: peer.identity } });
+      this.#init.onWarning?.('a peer was cut off', error);
+      peer.close(error);
     }
+    const outcast = this.#outcast();
+    if (outcast !== undefined) {
+      this.#init.onWarning?.(
+        'no host may speak with this one',
+        new ConfigError('CONFIG_INVALID', outcast),
+      );
+    }
+  }
+
+  /** That this host's own members file does not name it, if so. */
+  #outcast(): string | undefined {
+    const { seal } = this.#init;
+    if (seal === undefined || seal.members.has(seal.peerId)) return undefined;
+    return `this host, ${seal.peerId}, is not in its members file, so others refuse it`;
   }
 
   /** The limits of all swarms together, as of now. */
@@ -317,10 +336,11 @@ export class Exchange implements AsyncDisposable {
   ): Swarm {
     const { store, durability, random, now } = this.#components;
     const listenPort = () => this.port;
+    const whyAlone = () => this.#outcast();
     const data = new SwarmData({ lanes: this.#lanes }, { key: this.#nextKey++ });
     const budget = this.#budget;
     const swarm = new Swarm(
-      { store, durability, random, now, listenPort, data, budget },
+      { store, durability, random, now, listenPort, whyAlone, data, budget },
       { imageId, ...init },
     );
     const dials = new DialBook({ now });
@@ -413,10 +433,24 @@ export class Exchange implements AsyncDisposable {
         dials.forgo(endpoint);
       });
     });
-    peer.onEnd = () => {
+    peer.onEnd = (error) => {
+      if (peer.handshake === undefined) swarm.onUnreached(this.#whyUnanswered(peer, error));
       if (swarm.isBanned(peer.id)) dials.forgo(endpoint);
       else dials.ended(endpoint);
     };
+  }
+
+  /**
+   * A sealed peer that refuses this host closes without a word: in TLS 1.3 who connects is done with the
+   * handshake before the other side has looked at his certificate.
+   */
+  #whyUnanswered(peer: Peer, error: Error | undefined): string {
+    const code = error instanceof PeerError ? error.evidence.code : undefined;
+    const hungUp = error === undefined || hangUps.has(String(code));
+    if (!hungUp) return error.message;
+    const perhaps =
+      this.#init.seal && `: perhaps this host, ${this.#init.seal.peerId}, is no member there`;
+    return `${peer.address} closed the connection before it answered${perhaps ?? ''}`;
   }
 
   #accept(event: Extract<DataEvent, { type: 'accepted' }>, lane: DataLane): void {
@@ -545,6 +579,9 @@ export class Exchange implements AsyncDisposable {
     await this.#lanes.end();
   }
 }
+
+/** How a connection ends that was open, when the other side closes it. */
+const hangUps: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE']);
 
 /** BEP 52, 'Upgrade Path': who knows v2 is answered with the v2 hash. */
 function answeredHash(swarm: Swarm, handshake: Handshake): Buffer {

@@ -1,7 +1,7 @@
 import { PeerError } from '../errors.ts';
 import { Bitfield } from '../policy/index.ts';
 import type { DataLane } from './data/data-lane.ts';
-import type { DataEvent, Tally } from './data/data-protocol.ts';
+import type { DataEvent, Failure, Tally } from './data/data-protocol.ts';
 import type { ExtensionHandshake } from './extension.ts';
 import { encodeHandshake, parseHandshake, type Handshake } from './handshake.ts';
 import { encodeMessage, parseMessage, type Message } from './message.ts';
@@ -59,7 +59,7 @@ export class Peer {
   extension: ExtensionHandshake | undefined;
   listener: PeerListener | undefined;
   /** Called once, when the connection is closed. */
-  onEnd: (() => void) | undefined;
+  onEnd: ((error: Error | undefined) => void) | undefined;
   /** Of a sealed connection: the peer id that its certificate proves. */
   identity: string | undefined;
   /** It knows merkle trees and hash requests (BEP 52). */
@@ -157,7 +157,7 @@ export class Peer {
         return;
       case 'closed':
         this.#count(event.tally);
-        this.#ended(event.failure && new PeerError('PEER_CLOSED', event.failure.message));
+        this.#ended(event.failure && closedBy(event.failure));
         return;
       case 'accepted':
         return;
@@ -300,7 +300,7 @@ export class Peer {
     this.#unsent = [];
     this.#onClosed();
     this.listener?.onClose(this, error);
-    this.onEnd?.();
+    this.onEnd?.(error);
   }
 }
 
@@ -312,3 +312,5 @@ export function tendPeer(peer: Peer, nowMs: number): void {
     peer.send({ type: 'keepAlive' });
   }
 }
+const closedBy = ({ code, message }: Failure): PeerError =>
+  new PeerError('PEER_CLOSED', message, { evidence: { code } });

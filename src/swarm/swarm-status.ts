@@ -2,7 +2,7 @@
 export interface SwarmStatus {
   readonly imageId: string;
   readonly state: SwarmState;
-  /** Why it is paused, or failed. */
+  /** Why it is paused, or failed; or, while it needs peers and has none, what came of the last one. */
   readonly reason: string | undefined;
   readonly name: string | undefined;
   readonly sizeBytes: number | undefined;

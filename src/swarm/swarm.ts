@@ -44,6 +44,8 @@ export interface SwarmComponents {
   readonly data: SwarmData;
   readonly budget: PieceBudget;
   readonly listenPort: () => number | undefined;
+  /** Why this host may find no peers for any image, where that is known. */
+  readonly whyAlone: () => string | undefined;
 }
 
 export interface SwarmInit {
@@ -82,6 +84,8 @@ export class Swarm implements PeerListener, AsyncDisposable {
   });
   #state: SwarmState = 'metadata';
   #reason: string | undefined;
+  /** Why the last connection did not come about, or ended. */
+  #trouble: string | undefined;
   #metadata: MetadataFetch | undefined;
   #layers: LayerFetch | undefined;
   #download: Download | undefined;
@@ -137,7 +141,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
     return {
       imageId: this.imageId,
       state: this.#state,
-      reason: this.#reason,
+      reason: this.#reason ?? this.#whyAlone(),
       name: this.#info?.name,
       sizeBytes: this.#info?.sizeBytes,
       pieces: this.#info?.pieceCount,
@@ -149,6 +153,17 @@ export class Swarm implements PeerListener, AsyncDisposable {
       peers: this.#peers.size,
       sources: this.#tally.sources(),
     };
+  }
+
+  #whyAlone(): string | undefined {
+    if (this.#peers.size > 0 || !needsPeers.has(this.#state)) return undefined;
+    return this.#components.whyAlone() ?? this.#trouble;
+  }
+
+  /** A connection did not come about. */
+  onUnreached(why: string): void {
+    this.#trouble = why;
+    if (this.#peers.size === 0 && needsPeers.has(this.#state)) this.onChange?.();
   }
 
   #verifiedBytes(): number {
@@ -363,6 +378,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
     peer.speaksV2 =
       peer.handshake?.v2 === true || hash?.equals(this.infoHash.subarray(0, 20)) === true;
     this.#peers.add(peer);
+    this.#trouble = undefined;
     this.#guard(peer, () => {
       if (peer.handshake?.extensionProtocol === true) this.#sendExtensionHandshake(peer);
       this.#sendPieces(peer);
@@ -519,8 +535,9 @@ export class Swarm implements PeerListener, AsyncDisposable {
     }
   }
 
-  onClose(peer: Peer): void {
+  onClose(peer: Peer, error?: Error): void {
     this.#peers.delete(peer);
+    this.#trouble = error?.message ?? `${peer.address} closed the connection`;
     this.#tally.left(peer);
     this.#metadata?.forget(peer);
     this.#layers?.forget(peer);
@@ -582,6 +599,8 @@ const contentOf = (metainfo: Metainfo, tree: string): Content => ({
   pieces: new PieceMap(metainfo.info),
   reader: new ImageReader({ info: metainfo.info, tree }),
 });
+
+const needsPeers: ReadonlySet<SwarmState> = new Set(['metadata', 'layers', 'fetching']);
 
 /** A disk that is full or fails may come back; a damaged image will not. */
 const isStorageFault = (error: unknown): error is StarlingError =>

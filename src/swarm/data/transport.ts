@@ -82,7 +82,7 @@ export class TransportLayer {
         socket.setTimeout(0);
         onOpen({ socket, identity: undefined });
       });
-      socket.on('timeout', () => socket.destroy());
+      socket.on('timeout', () => socket.destroy(tooSlow(host, port)));
       return socket;
     }
     return this.#dialSealed(common, onOpen, onRefused);
@@ -98,7 +98,7 @@ export class TransportLayer {
     const session = resumed === undefined ? {} : { session: resumed.session };
     const options = { ...common, ...this.#sealOptions, ...session };
     const socket = connectSealed(options);
-    socket.on('timeout', () => socket.destroy());
+    socket.on('timeout', () => socket.destroy(tooSlow(common.host, common.port)));
     socket.once('secureConnect', () => {
       socket.setTimeout(0);
       const identify = () => this.#sessions.accept(place, socket, { now: new Date(), resumed });
@@ -162,6 +162,9 @@ export class TransportLayer {
     return server;
   }
 }
+
+const tooSlow = (host: string, port: number): PeerError =>
+  new PeerError('PEER_TIMEOUT', `${host}:${port} does not answer`);
 
 const notMember = (peerId: string): PeerError =>
   new PeerError('PEER_NOT_MEMBER', `${peerId} is not a member of this fleet`, {
