@@ -53,6 +53,11 @@ export class RunningProgram implements AsyncDisposable {
     });
   }
 
+  /** The end of what it has said on stderr so far. */
+  get stderr(): string {
+    return this.#stderr;
+  }
+
   get pid(): number {
     return this.#child.pid ?? 0;
   }
