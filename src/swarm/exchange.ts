@@ -10,6 +10,7 @@ import { DialBook } from './dial-book.ts';
 import { encodeHandshake, type Handshake } from './handshake.ts';
 import { Peer } from './peer.ts';
 import { PieceBudget } from './piece-budget.ts';
+import { notMemberAnyMore, whyOutcast, whyUnanswered } from './refusals.ts';
 import type { Seal } from './seal.ts';
 import { Swarm } from './swarm.ts';
 import { SwarmData, type LimitChange, type RateLimits, type SwarmLimits } from './swarm-data.ts';
@@ -91,6 +92,8 @@ export class Exchange implements AsyncDisposable {
   readonly #peers = new Map<number, Peer>();
   readonly #budget = new PieceBudget({ limitBytes: budgetBytes });
   readonly #ports = new Map<Transport, number>();
+  /** Who may have a sealed connection. */
+  #members: ReadonlySet<string> = new Set();
   #nextKey = 1;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
@@ -182,28 +185,22 @@ export class Exchange implements AsyncDisposable {
 
   /** Changes who belongs: who does not any more is cut off at once. */
   setMembers(members: ReadonlySet<string>): void {
+    this.#members = members;
     this.#lanes.postAll({ type: 'members', peerIds: [...members] });
     for (const peer of this.#peers.values()) {
       if (peer.identity === undefined || members.has(peer.identity)) continue;
-      const why = `${peer.identity} is not a member any more`;
-      const error = new PeerError('PEER_NOT_MEMBER', why, { evidence: { peerId: peer.identity } });
-      this.#init.onWarning?.('a peer was cut off', error);
-      peer.close(error);
+      this.#cutOff(peer, peer.identity);
     }
-    const outcast = this.#outcast();
-    if (outcast !== undefined) {
-      this.#init.onWarning?.(
-        'no host may speak with this one',
-        new ConfigError('CONFIG_INVALID', outcast),
-      );
-    }
+    const outcast = whyOutcast(this.#init.seal?.peerId, members);
+    if (outcast === undefined) return;
+    const error = new ConfigError('CONFIG_INVALID', outcast);
+    this.#init.onWarning?.('no host may speak with this one', error);
   }
 
-  /** That this host's own members file does not name it, if so. */
-  #outcast(): string | undefined {
-    const { seal } = this.#init;
-    if (seal === undefined || seal.members.has(seal.peerId)) return undefined;
-    return `this host, ${seal.peerId}, is not in its members file, so others refuse it`;
+  #cutOff(peer: Peer, peerId: string): void {
+    const error = notMemberAnyMore(peerId);
+    this.#init.onWarning?.('a peer was cut off', error);
+    peer.close(error);
   }
 
   /** The limits of all swarms together, as of now. */
@@ -336,7 +333,7 @@ export class Exchange implements AsyncDisposable {
   ): Swarm {
     const { store, durability, random, now } = this.#components;
     const listenPort = () => this.port;
-    const whyAlone = () => this.#outcast();
+    const whyAlone = () => whyOutcast(this.#init.seal?.peerId, this.#members);
     const data = new SwarmData({ lanes: this.#lanes }, { key: this.#nextKey++ });
     const budget = this.#budget;
     const swarm = new Swarm(
@@ -434,23 +431,12 @@ export class Exchange implements AsyncDisposable {
       });
     });
     peer.onEnd = (error) => {
-      if (peer.handshake === undefined) swarm.onUnreached(this.#whyUnanswered(peer, error));
+      if (peer.handshake === undefined) {
+        swarm.onUnreached(whyUnanswered(peer.address, error, this.#init.seal?.peerId));
+      }
       if (swarm.isBanned(peer.id)) dials.forgo(endpoint);
       else dials.ended(endpoint);
     };
-  }
-
-  /**
-   * A sealed peer that refuses this host closes without a word: in TLS 1.3 who connects is done with the
-   * handshake before the other side has looked at his certificate.
-   */
-  #whyUnanswered(peer: Peer, error: Error | undefined): string {
-    const code = error instanceof PeerError ? error.evidence.code : undefined;
-    const hungUp = error === undefined || hangUps.has(String(code));
-    if (!hungUp) return error.message;
-    const perhaps =
-      this.#init.seal && `: perhaps this host, ${this.#init.seal.peerId}, is no member there`;
-    return `${peer.address} closed the connection before it answered${perhaps ?? ''}`;
   }
 
   #accept(event: Extract<DataEvent, { type: 'accepted' }>, lane: DataLane): void {
@@ -487,7 +473,10 @@ export class Exchange implements AsyncDisposable {
         ...init,
         onHandshake: (_, handshake) => {
           clearTimeout(timer);
-          onHandshake(handshake);
+          const { identity } = peer;
+          // Taken out after it was sealed, and before it said anything.
+          if (identity !== undefined && !this.#members.has(identity)) this.#cutOff(peer, identity);
+          else onHandshake(handshake);
         },
         onClosed: () => {
           clearTimeout(timer);
@@ -579,9 +568,6 @@ export class Exchange implements AsyncDisposable {
     await this.#lanes.end();
   }
 }
-
-/** How a connection ends that was open, when the other side closes it. */
-const hangUps: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE']);
 
 /** BEP 52, 'Upgrade Path': who knows v2 is answered with the v2 hash. */
 function answeredHash(swarm: Swarm, handshake: Handshake): Buffer {
