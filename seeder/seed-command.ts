@@ -92,7 +92,7 @@ async function runSeed(
     },
   );
   resources.use(exchange);
-  for (const image of stored) exchange.seed(image);
+  const swarms = stored.map((image) => exchange.seed(image));
   if (options.v1 === true && options.open === true) {
     for (const image of stored) exchange.seedV1(image, await makeV1Torrent(image, {}, { signal }));
   }
@@ -107,8 +107,9 @@ async function runSeed(
     `seeding ${ids.length} image${ids.length === 1 ? '' : 's'} at port ${exchange.port}`,
   );
   await untilAborted(signal);
-  const sentBytes = exchange.status().reduce((sum, swarm) => sum + swarm.sentBytes, 0);
+  // The last counters come when the connections are closed.
   await exchange[Symbol.asyncDispose]();
+  const sentBytes = swarms.reduce((sum, swarm) => sum + swarm.status().sentBytes, 0);
   output.result(
     { event: 'ended', sentBytes, images: ids },
     `ended; sent ${formatBytes(sentBytes)}`,

@@ -90,6 +90,8 @@ export class Exchange implements AsyncDisposable {
   readonly #byKey = new Map<number, Membership>();
   readonly #v1Seeds = new Map<string, { seed: V1Seed; announcer: Announcer }>();
   readonly #peers = new Map<number, Peer>();
+  /** Those that were ended, and whose last counters are still to come. */
+  readonly #leaving = new Map<number, Peer>();
   readonly #budget = new PieceBudget({ limitBytes: budgetBytes });
   readonly #ports = new Map<Transport, number>();
   /** Who may have a sealed connection. */
@@ -481,6 +483,7 @@ export class Exchange implements AsyncDisposable {
         onClosed: () => {
           clearTimeout(timer);
           this.#peers.delete(init.link);
+          this.#leaving.set(init.link, peer);
         },
       },
     );
@@ -496,6 +499,11 @@ export class Exchange implements AsyncDisposable {
         return;
       case 'unwritten':
         this.#byKey.get(event.image)?.swarm.onUnwritten(event);
+        return;
+      case 'closed':
+        this.#peers.get(event.link)?.onEvent(event);
+        this.#leaving.get(event.link)?.settle(event.tally);
+        this.#leaving.delete(event.link);
         return;
       case 'warning':
         this.#init.onWarning?.(event.message, new Error(event.failure.message));

@@ -18,6 +18,13 @@ export class PeerTally {
     this.#receivedFromGoneBytes += peer.receivedBytes;
   }
 
+  /** More was sent to one that is gone, or came from it, than was known when it left. */
+  settled({ listenAddress }: Peer, sentBytes: number, receivedBytes: number): void {
+    this.#sentToGoneBytes += sentBytes;
+    this.#receivedFromGoneBytes += receivedBytes;
+    add(this.#receivedFromGone, { listenAddress, receivedBytes });
+  }
+
   get sentBytes(): number {
     let sum = this.#sentToGoneBytes;
     for (const peer of this.#peers()) sum += peer.sentBytes;
@@ -38,7 +45,9 @@ export class PeerTally {
   }
 }
 
-function add(map: Map<string, number>, peer: Peer): void {
-  const { listenAddress, receivedBytes } = peer;
+function add(
+  map: Map<string, number>,
+  { listenAddress, receivedBytes }: Pick<Peer, 'listenAddress' | 'receivedBytes'>,
+): void {
   if (receivedBytes > 0) map.set(listenAddress, (map.get(listenAddress) ?? 0) + receivedBytes);
 }

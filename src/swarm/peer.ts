@@ -16,6 +16,8 @@ export interface PeerListener {
   /** Its counters have changed. */
   onTally(peer: Peer): void;
   onClose(peer: Peer, error: Error | undefined): void;
+  /** After its end: what its last counters are more than those that were known. */
+  onSettled(peer: Peer, sentBytes: number, receivedBytes: number): void;
 }
 
 export interface PeerComponents {
@@ -179,6 +181,17 @@ export class Peer {
     if (tally.sentBytes > this.sentBytes) this.lastSentMs = now;
     this.tally = tally;
     this.listener?.onTally(this);
+  }
+
+  /** Takes the last counters of a connection that this side has ended: they come a little later. */
+  settle(tally: Tally): void {
+    const { sentBytes, receivedBytes } = this;
+    this.tally = tally;
+    this.listener?.onSettled(
+      this,
+      tally.sentBytes - sentBytes,
+      tally.receivedBytes - receivedBytes,
+    );
   }
 
   sendHandshake(infoHash: Buffer, peerId: Buffer): void {

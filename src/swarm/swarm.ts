@@ -551,6 +551,10 @@ export class Swarm implements PeerListener, AsyncDisposable {
     this.onChange?.();
   }
 
+  onSettled(peer: Peer, sentBytes: number, receivedBytes: number): void {
+    this.#tally.settled(peer, sentBytes, receivedBytes);
+  }
+
   #ban(peerId: string, error: PeerError): void {
     this.#banned.add(peerId);
     for (const peer of this.#peers) if (peer.id === peerId) peer.close(error);

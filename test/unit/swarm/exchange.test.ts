@@ -270,3 +270,15 @@ test('the metainfo in the store of who fetched is that of who baked', async () =
   const fetched = await readFile(join(fetcher.directory, 'store', name));
   expect(fetched.equals(await readFile(join(seed.store.directory, name)))).toBe(true);
 });
+
+test.each([0, 1])('what was sent is counted to the last byte (%s threads)', async (threads) => {
+  const directory = await temporaryDirectory();
+  const image = await bakeSketch(directory, sketch);
+  const seed = await openExchange(directory, { threads });
+  const swarm = seed.exchange.seed(image);
+  const fetcher = await openFetcher(image, [seed]);
+  await fetcher.swarm.completed;
+  // At once: its data planes tell of it only now and then.
+  await seed.exchange[Symbol.asyncDispose]();
+  expect(swarm.status().sentBytes).toBe(fetcher.swarm.status().receivedBytes);
+});
