@@ -1,9 +1,7 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
-import { ConfigError } from '../../errors.ts';
 import type { PeerTlsOptions } from '../../trust/sealed.ts';
 import { LocalLane, ThreadLane, type DataLane } from './data-lane.ts';
 import type { DataCommand, DataEvent, Transport } from './data-protocol.ts';
+import { inUse, PortClaim } from './port-claim.ts';
 import { SharedRate } from './shared-rate.ts';
 
 export interface ListenerInit {
@@ -43,6 +41,7 @@ export class DataLanes {
   readonly #listening = new Map<DataLane, (event: DataEvent) => void>();
   readonly #closing = new Map<number, { left: number; done: () => void }>();
   readonly #dead = new Set<DataLane>();
+  readonly #claims: PortClaim[] = [];
   #nextLink = 1;
 
   constructor(events: DataLanesEvents, init: DataLanesInit) {
@@ -120,10 +119,9 @@ export class DataLanes {
    * @throws ConfigError CONFIG_IN_USE when the address can't be listened on
    */
   async listen(init: ListenerInit): Promise<number> {
-    let { port } = init;
-    // Lanes share the port, and so would any other program that does as they do. So it is asked for
-    // alone first.
-    port = await claimPort(init.host, port);
+    const claim = await PortClaim.take(init);
+    this.#claims.push(claim);
+    const { port } = claim;
     for (const lane of this.lanes) {
       const listening = new Promise<DataEvent>((resolve) => this.#listening.set(lane, resolve));
       lane.post({ type: 'listen', ...init, port });
@@ -162,22 +160,6 @@ export class DataLanes {
 
   async end(): Promise<void> {
     await Promise.all(this.lanes.map((lane) => lane.end()));
+    await Promise.all(this.#claims.map((claim) => claim[Symbol.asyncDispose]()));
   }
 }
-
-async function claimPort(host: string, port: number): Promise<number> {
-  const server = createServer();
-  try {
-    server.listen({ host, port });
-    await once(server, 'listening');
-  } catch (cause) {
-    throw inUse(host, port, cause instanceof Error ? cause.message : String(cause));
-  }
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : port;
-}
-
-const inUse = (host: string, port: number, why: string): ConfigError =>
-  new ConfigError('CONFIG_IN_USE', `can't listen on ${host}:${port}: ${why}`);
