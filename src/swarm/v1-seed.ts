@@ -103,6 +103,10 @@ export class V1Seed implements PeerListener, AsyncDisposable {
     this.#tally.left(peer);
   }
 
+  onSettled(peer: Peer, sentBytes: number, receivedBytes: number): void {
+    this.#tally.settled(peer, sentBytes, receivedBytes);
+  }
+
   /** Called about once a second. */
   tick(): void {
     for (const peer of this.#peers) tendPeer(peer, this.#components.now());
