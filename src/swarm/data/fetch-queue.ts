@@ -41,7 +41,8 @@ export class FetchQueue {
   readonly #events: FetchQueueEvents;
   #image: OpenImage | undefined;
   readonly #tasks = new Map<number, PieceTask>();
-  readonly #cancelled = new Map<number, PieceTask>();
+  /** What was taken back and is not answered yet; a piece may have been wanted again, and again. */
+  readonly #cancelled = new Map<number, PieceTask[]>();
   readonly #forgiven = new Set<string>();
   /** Tasks that have something to ask for, in the order in which they are wanted. */
   #open: PieceTask[] = [];
@@ -96,7 +97,17 @@ export class FetchQueue {
     this.#tasks.delete(task.piece);
     task.cancelled = true;
     task.discard();
-    if (task.inFlight > 0) this.#cancelled.set(task.piece, task);
+    if (task.inFlight === 0) return;
+    const others = this.#cancelled.get(task.piece);
+    if (others === undefined) this.#cancelled.set(task.piece, [task]);
+    else others.push(task);
+  }
+
+  /** All that a cancelled task had asked for is answered. */
+  #forget(task: PieceTask): void {
+    const others = (this.#cancelled.get(task.piece) ?? []).filter((other) => other !== task);
+    if (others.length > 0) this.#cancelled.set(task.piece, others);
+    else this.#cancelled.delete(task.piece);
   }
 
   onUnchoke(): void {
@@ -108,10 +119,12 @@ export class FetchQueue {
   onChoke(): void {
     this.#choked = true;
     const pieces = [...this.#tasks.keys()];
-    for (const task of this.#tasks.values()) {
-      if (!this.knowsCancel) this.#forgive(task);
-      this.#cancel(task);
+    if (!this.knowsCancel) {
+      for (const tasks of this.#cancelled.values()) for (const task of tasks) this.#forgive(task);
+      this.#cancelled.clear();
+      for (const task of this.#tasks.values()) this.#forgive(task);
     }
+    for (const task of this.#tasks.values()) this.#cancel(task);
     if (pieces.length > 0) this.#events.onReturned(pieces, 'choked');
   }
 
@@ -121,6 +134,9 @@ export class FetchQueue {
       this.#answered(range.lengthBytes);
     }
     task.inFlight = 0;
+    if (this.#probe?.task !== task) return;
+    this.#probe = undefined;
+    this.window.unanswered();
   }
 
   #answered(lengthBytes: number): void {
@@ -130,7 +146,11 @@ export class FetchQueue {
 
   /** @throws PeerError PEER_PROTOCOL when the request was never sent */
   onReject(range: BlockRange): void {
-    const found = this.#find(range.piece, range.beginBytes, range.lengthBytes);
+    const { piece, beginBytes, lengthBytes } = range;
+    // What was taken back is the older request, and the one that is rejected for it.
+    const found =
+      this.#findCancelled(piece, beginBytes, lengthBytes) ??
+      this.#find(piece, beginBytes, lengthBytes);
     if (found === undefined) {
       if (this.#forgiven.delete(keyOf(range))) return;
       throw new PeerError('PEER_PROTOCOL', 'the peer rejected what nobody asked for');
@@ -140,7 +160,7 @@ export class FetchQueue {
     this.#answered(range.lengthBytes);
     this.#unmark(task, request);
     if (task.cancelled) {
-      if (task.inFlight === 0) this.#cancelled.delete(task.piece);
+      if (task.inFlight === 0) this.#forget(task);
     } else {
       this.#cancel(task);
       this.#events.onReturned([task.piece], 'rejected');
@@ -155,9 +175,16 @@ export class FetchQueue {
   }
 
   #find(piece: number, beginBytes: number, lengthBytes: number) {
-    for (const task of [this.#tasks.get(piece), this.#cancelled.get(piece)]) {
-      const request = task?.requestAt(beginBytes, lengthBytes);
-      if (task !== undefined && request !== undefined) return { task, request };
+    const task = this.#tasks.get(piece);
+    const request = task?.requestAt(beginBytes, lengthBytes);
+    if (task !== undefined && request !== undefined) return { task, request };
+    return this.#findCancelled(piece, beginBytes, lengthBytes);
+  }
+
+  #findCancelled(piece: number, beginBytes: number, lengthBytes: number) {
+    for (const task of this.#cancelled.get(piece) ?? []) {
+      const request = task.requestAt(beginBytes, lengthBytes);
+      if (request !== undefined) return { task, request };
     }
     return undefined;
   }
@@ -231,7 +258,7 @@ export class FetchQueue {
     this.#answered(lengthBytes);
     this.window.received(lengthBytes, this.#now());
     if (task.cancelled) {
-      if (task.inFlight === 0) this.#cancelled.delete(task.piece);
+      if (task.inFlight === 0) this.#forget(task);
     } else if (task.isComplete) {
       this.#tasks.delete(task.piece);
       this.#events.onComplete(task);
