@@ -62,6 +62,7 @@ export class UploadQueue {
     );
     if (at < 0) return false;
     this.#queue.splice(at, 1);
+    this.#tidy();
     return true;
   }
 
@@ -136,6 +137,13 @@ export class UploadQueue {
       totalBytes += next.lengthBytes;
       last = next;
     }
+    this.#tidy();
+    const { piece, beginBytes, lengthBytes: blockBytes } = first;
+    return { piece, beginBytes, totalBytes, blockBytes };
+  }
+
+  /** Forgets what was answered: a queue in which nothing waits is empty, as `push` relies on. */
+  #tidy(): void {
     if (this.#queueAt >= this.#queue.length) {
       this.#queue = [];
       this.#queueAt = 0;
@@ -143,8 +151,6 @@ export class UploadQueue {
       this.#queue = this.#queue.slice(this.#queueAt);
       this.#queueAt = 0;
     }
-    const { piece, beginBytes, lengthBytes: blockBytes } = first;
-    return { piece, beginBytes, totalBytes, blockBytes };
   }
 
   /** @param again whether the queue is to be looked at afterwards, by nobody else */
