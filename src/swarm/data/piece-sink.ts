@@ -14,6 +14,8 @@ interface Writing {
   readonly path: string;
   readonly positionBytes: number;
   readonly data: Buffer;
+  /** It is a whole file, made anew: what lies at its path may be a link into another image. */
+  readonly isSmallFile: boolean;
   /** Told when it is on disk. */
   readonly done: () => void;
 }
@@ -63,14 +65,16 @@ export class PieceSink {
       path: image.pathOf(file),
       positionBytes: offsetBytes,
       data: task.detach(),
+      isSmallFile: image.layout.isOnePiece(file) && task.sizeBytes <= smallFileBytes,
       done,
     };
-    if (image.layout.isOnePiece(file) && task.sizeBytes <= smallFileBytes) {
-      this.#writeSmall(image, writing);
-    } else {
-      this.#enqueue(image, writing);
-    }
+    this.#write(image, writing);
     return true;
+  }
+
+  #write(image: OpenImage, writing: Writing): void {
+    if (writing.isSmallFile) this.#writeSmall(image, writing);
+    else this.#enqueue(image, writing);
   }
 
   /**
@@ -161,9 +165,9 @@ export class PieceSink {
       const left = this.#unwritten.get(image) ?? [];
       this.#unwritten.delete(image);
       first.done();
-      for (const writing of left) this.#enqueue(image, writing);
+      for (const writing of left) this.#write(image, writing);
     };
-    this.#enqueue(image, { ...first, done });
+    this.#write(image, { ...first, done });
   }
 
   /** Calls back when nothing is being written for this image. */
