@@ -95,8 +95,12 @@ export class Download {
   /** The peer's pieces are about to be told anew: what it was asked for stays asked for. */
   changePieces(peer: Peer, change: () => void): void {
     if (peer.pieces !== undefined) this.#picker.changeAvailabilityOfAll(peer.pieces, -1);
-    change();
-    if (peer.pieces !== undefined) this.#picker.changeAvailabilityOfAll(peer.pieces, 1);
+    try {
+      change();
+    } finally {
+      // Also what can't be is counted back: the peer is removed with the pieces that it had.
+      if (peer.pieces !== undefined) this.#picker.changeAvailabilityOfAll(peer.pieces, 1);
+    }
     this.#setInterest(peer, this.#wantsFrom(peer));
     this.fill(peer);
   }
@@ -117,6 +121,8 @@ export class Download {
   }
 
   #release(sizeBytes: number): void {
+    // All was given back then.
+    if (this.#closed) return;
     this.#outstandingBytes -= sizeBytes;
     this.#budget.give(sizeBytes);
   }
@@ -302,8 +308,8 @@ export class Download {
   /** Gives back what was reserved; nothing is asked for any more. */
   close(): void {
     if (this.#closed) return;
-    this.#closed = true;
     this.#release(this.#outstandingBytes);
+    this.#closed = true;
   }
 }
 
