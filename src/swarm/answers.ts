@@ -18,6 +18,11 @@ export interface AnswerSource {
 }
 
 const maxHashRequests = 64;
+/**
+ * What a peer may have asked for at once of the info dictionary: a request is a five-hundredth of its
+ * answer, so that thousands come together. webtorrent asks for all of 10 MB at once.
+ */
+const maxUnsentBytes = 12 << 20;
 
 /**
  * Answers what peers ask for of the info dictionary and of hashes. Who does not read what he asked
@@ -30,10 +35,16 @@ export class Answers {
     this.#source = components.source;
   }
 
-  /** A part of the info dictionary (BEP 9). */
+  /**
+   * A part of the info dictionary (BEP 9).
+   * @throws PeerError PEER_PROTOCOL when more is asked for at once than may be
+   */
   metadata(peer: Peer, piece: number): void {
     const id = peer.extension?.metadataId;
-    if (!id) return;
+    if (!id || peer.closed) return;
+    if (peer.unsentBytes > maxUnsentBytes) {
+      throw new PeerError('PEER_PROTOCOL', `${peer.address} asks for more metadata than it may`);
+    }
     const encoded = this.#source().info?.encoded;
     const start = piece * metadataPieceBytes;
     const answer: MetadataMessage =

@@ -84,6 +84,7 @@ export class Peer {
   readonly #onClosed: () => void;
   #early: EarlyPieces = { all: false, bits: undefined, singles: [] };
   #unsent: Buffer[] = [];
+  #unsentBytes = 0;
   #closed = false;
 
   constructor(components: PeerComponents, init: PeerInit) {
@@ -204,8 +205,14 @@ export class Peer {
     this.#post(encodeMessage(message));
   }
 
+  /** How much was sent in this go of the event loop. */
+  get unsentBytes(): number {
+    return this.#unsentBytes;
+  }
+
   /** What is sent in one go of the event loop is posted together. */
   #post(bytes: Buffer): void {
+    this.#unsentBytes += bytes.length;
     if (this.#unsent.push(bytes) > 1) return;
     queueMicrotask(() => {
       this.flush();
@@ -216,9 +223,10 @@ export class Peer {
   flush(): void {
     const unsent = this.#unsent;
     if (unsent.length === 0) return;
-    this.#unsent = [];
     // Bytes of their own: what is posted is copied with all the memory that it lies in.
-    const bytes = new Uint8Array(unsent.reduce((sum, { length }) => sum + length, 0));
+    const bytes = new Uint8Array(this.#unsentBytes);
+    this.#unsent = [];
+    this.#unsentBytes = 0;
     let at = 0;
     for (const part of unsent) {
       bytes.set(part, at);
@@ -311,6 +319,7 @@ export class Peer {
     if (this.#closed) return;
     this.#closed = true;
     this.#unsent = [];
+    this.#unsentBytes = 0;
     this.#onClosed();
     this.listener?.onClose(this, error);
     this.onEnd?.(error);

@@ -27,6 +27,15 @@
  * - `withholdsBlocks`: it takes requests for blocks and never answers them.
  * - `choked`: it says that it has all, and never unchokes.
  * - `inventsPieces`: it says that it has pieces that the image has not.
+ * - `longerBlocks`: every block it sends is a byte longer than it was asked for.
+ * - `oversizeBlocks`: the blocks it sends are larger than any may be.
+ * - `otherOrder`: it answers requests in another order than it was asked. That is no lie.
+ * - `haveFlood`, `extensionFlood`, `keepAliveFlood`, `cancelFlood`: it says the same, true or void,
+ *   again and again.
+ * - `hashFlood`, `metadataFlood`: it asks for the same again and again, and reads nothing.
+ * - `largeRequests`: it asks for as many of the largest blocks as may wait, and reads nothing.
+ * - `haveAllThenTooMany`: once it is asked for blocks, it says that it has pieces that the image has not.
+ * - `flapping`: it chokes and unchokes at each request, which it then rejects.
  */
 export const lies = [
   'none',
@@ -54,6 +63,18 @@ export const lies = [
   'withholdsBlocks',
   'choked',
   'inventsPieces',
+  'longerBlocks',
+  'oversizeBlocks',
+  'otherOrder',
+  'haveFlood',
+  'extensionFlood',
+  'keepAliveFlood',
+  'cancelFlood',
+  'hashFlood',
+  'metadataFlood',
+  'largeRequests',
+  'flapping',
+  'haveAllThenTooMany',
 ] as const;
 
 export type Lie = (typeof lies)[number];

@@ -4,6 +4,7 @@ import { Bitfield } from '../../src/policy/index.ts';
 import {
   encodeMetadataMessage,
   extensionHandshakeId,
+  metadataExtensionId,
   metadataPieceBytes,
   parseMetadataMessage,
   parseExtensionHandshake,
@@ -25,6 +26,11 @@ import { MessageReader } from './message-reader.ts';
 const metadataId = 7;
 /** `slowLoris`: the pause between two bytes. */
 const dripMs = 20;
+
+/** How much of one message a flood is. */
+const floodBytes = 3 << 20;
+/** `otherOrder`: so many requests are answered from the last to the first. */
+const orderOf = 5;
 
 /** What the connections of a lying peer share: who it is, what it serves, and what it counts. */
 export interface LyingHost {
@@ -52,6 +58,8 @@ export interface LyingHost {
     unchokes: number;
     readonly have: Set<number>;
   };
+  /** It has sent all that it repeats. */
+  flooded: boolean;
   nextPeerId(): Buffer;
   changed(): void;
 }
@@ -66,6 +74,7 @@ export class LyingConnection {
   #theirMetadataId = 0;
   #blocksSent = 0;
   #drip: Buffer[] = [];
+  #held: Message[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   constructor(peer: LyingHost, socket: Socket, outgoing: boolean) {
@@ -132,6 +141,50 @@ export class LyingConnection {
     if (lie === 'unsolicitedBlocks') this.#sendUnsolicited();
     if (lie === 'requestsOutOfRange') this.#requestOutOfRange();
     if (lie === 'requestFlood') this.#flood();
+    else this.#repeat();
+  }
+
+  /** Sends what its lie is to say again and again, and then no more. */
+  #repeat(): void {
+    const message = this.#repeated();
+    if (message === undefined) return;
+    const { lie } = this.#peer;
+    const reads = lie !== 'hashFlood' && lie !== 'metadataFlood' && lie !== 'largeRequests';
+    if (!reads) this.#socket.pause();
+    const one = encodeMessage(message);
+    const many = lie === 'largeRequests' ? 1_900 : Math.ceil(floodBytes / one.length);
+    this.#socket.write(Buffer.concat(Array.from({ length: many }, () => one)), () => {
+      this.#peer.flooded = true;
+      this.#peer.changed();
+    });
+  }
+
+  #repeated(): Message | undefined {
+    const { lie, pieces } = this.#peer;
+    const range = { piece: 0, beginBytes: 0, lengthBytes: 16_384 };
+    switch (lie) {
+      case 'haveFlood':
+        return { type: 'have', piece: 0 };
+      case 'keepAliveFlood':
+        return { type: 'keepAlive' };
+      case 'extensionFlood':
+        return { type: 'extended', id: extensionHandshakeId, payload: this.#extensionHandshake() };
+      case 'cancelFlood':
+        return { type: 'cancel', range };
+      case 'hashFlood': {
+        const { root } = pieces.fileOf(0);
+        const first = { baseLayer: 0, index: 0, length: 2, proofLayers: 4 };
+        return { type: 'hashRequest', range: { root: root ?? Buffer.alloc(32), ...first } };
+      }
+      case 'metadataFlood': {
+        const payload = encodeMetadataMessage({ type: 'request', piece: 0 });
+        return { type: 'extended', id: metadataExtensionId, payload };
+      }
+      case 'largeRequests':
+        return { type: 'request', range: { ...range, lengthBytes: 1 << 18 } };
+      default:
+        return undefined;
+    }
   }
 
   #extensionHandshake(): Buffer {
@@ -278,6 +331,16 @@ export class LyingConnection {
     const first = !this.#lied.has(piece);
     this.#lied.add(piece);
     if (lie === 'withholdsBlocks') return;
+    if (lie === 'haveAllThenTooMany') {
+      this.#send({ type: 'bitfield', bits: Buffer.alloc(1_000, 0xff) });
+      return;
+    }
+    if (lie === 'flapping') {
+      this.#send({ type: 'choke' });
+      this.#send({ type: 'rejectRequest', range });
+      this.#send({ type: 'unchoke' });
+      return;
+    }
     if (lie === 'rejectsEverything' || (lie === 'wrongBlocksThenRejects' && !first)) {
       this.#send({ type: 'rejectRequest', range });
       return;
@@ -292,7 +355,24 @@ export class LyingConnection {
       lie === 'wrongBlocks' ||
       ((lie === 'oneWrongBlockAPiece' || lie === 'wrongBlocksThenRejects') && first);
     if (liesHere) data[7] = (data[7] ?? 0) ^ 0x20;
-    this.#send({ type: 'piece', piece, beginBytes, data });
+    const extra = { longerBlocks: 1, oversizeBlocks: 1 << 20 }[lie as string] ?? 0;
+    const sent = extra === 0 ? data : Buffer.concat([data, Buffer.alloc(extra)]);
+    this.#answer({ type: 'piece', piece, beginBytes, data: sent });
+  }
+
+  #answer(block: Message): void {
+    if (this.#peer.lie !== 'otherOrder') {
+      this.#send(block);
+      return;
+    }
+    this.#held.push(block);
+    // What is left over goes out when no more requests come.
+    if (this.#held.length >= orderOf) this.#sendHeld();
+    else if (this.#held.length === 1) setTimeout(() => this.#sendHeld(), dripMs);
+  }
+
+  #sendHeld(): void {
+    for (const block of this.#held.splice(0).reverse()) this.#send(block);
   }
 
   async #answerHashes(range: HashRange): Promise<void> {

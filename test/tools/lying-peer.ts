@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect as connectSealed, createServer as createSealedServer } from 'node:tls';
 import { onTestFinished } from 'vitest';
 import { infoHashOf, type StoredImage } from '../../src/image/index.ts';
 import { ImageReader } from '../../src/swarm/image-reader.ts';
 import { PieceMap } from '../../src/swarm/piece-map.ts';
+import type { PeerTlsOptions } from '../../src/trust/index.ts';
 import { LyingConnection, type LyingHost } from './lying-connection.ts';
 import type { Lie } from './lies.ts';
 
@@ -21,6 +23,8 @@ export interface LyingPeerInit {
   readonly encodedInfo?: Buffer;
   /** `closesMidway`: after so many blocks. */
   readonly blocksUntilClose?: number;
+  /** By which it is known in a sealed swarm; without it, it speaks plain. */
+  readonly tls?: PeerTlsOptions;
 }
 
 let created = 0;
@@ -48,6 +52,7 @@ export class LyingPeer implements LyingHost, AsyncDisposable {
   readonly received = { blockBytes: 0, rejects: 0, unchokes: 0, have: new Set<number>() };
   /** How many connections it had. */
   connections = 0;
+  flooded = false;
   readonly #server: Server;
   readonly #open = new Set<LyingConnection>();
   readonly #watchers = new Set<() => void>();
@@ -60,9 +65,11 @@ export class LyingPeer implements LyingHost, AsyncDisposable {
     this.lie = init.lie ?? 'none';
     this.pieces = new PieceMap(image.metainfo.info);
     this.reader = new ImageReader({ info: image.metainfo.info, tree: image.tree });
-    this.#server = createServer((socket) => {
+    const accept = (socket: Socket) => {
       this.#begin(socket, false);
-    });
+    };
+    this.#server =
+      init.tls === undefined ? createServer(accept) : createSealedServer(init.tls, accept);
   }
 
   /** Listens on a free port of the loopback address. */
@@ -93,8 +100,9 @@ export class LyingPeer implements LyingHost, AsyncDisposable {
 
   /** Connects to a peer. @param infoHash 20 bytes, where it is not the image's v2 hash */
   async dial(endpoint: { host: string; port: number }, infoHash = this.infoHash): Promise<void> {
-    const socket = connect(endpoint);
-    await once(socket, 'connect');
+    const { tls } = this.init;
+    const socket = tls === undefined ? connect(endpoint) : connectSealed({ ...endpoint, ...tls });
+    await once(socket, tls === undefined ? 'connect' : 'secureConnect');
     this.#begin(socket, true).sendHandshake(infoHash);
   }
 

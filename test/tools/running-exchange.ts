@@ -35,7 +35,7 @@ export async function openExchange(
     },
     {
       host: '127.0.0.1',
-      open: true,
+      open: init.seal === undefined,
       threads: 0,
       ...init,
       onChange: (status) => {

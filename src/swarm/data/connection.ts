@@ -1,6 +1,12 @@
 import type { Socket } from 'node:net';
 import { isStarlingError, PeerError } from '../../errors.ts';
-import { encodeMessage, messageId, parseMessage, type BlockRange } from '../message.ts';
+import {
+  encodeMessage,
+  messageId,
+  parseMessage,
+  requestQueueLimit,
+  type BlockRange,
+} from '../message.ts';
 import { parseHandshake } from '../handshake.ts';
 import type { BlockSource } from './block-source.ts';
 import type { BufferPool } from './buffer-pool.ts';
@@ -28,6 +34,8 @@ export interface ConnectionComponents {
 const maxMessageBytes = 1 << 20;
 /** How much may wait to be sent to a peer that asks and does not read. */
 const maxBacklogBytes = 16 << 20;
+/** Rejects that may wait to be sent: each is small, and costs ten times its bytes while it waits. */
+const maxUnsentRejects = 2 * requestQueueLimit;
 /** How much a peer may say to the main thread before that has heard it. */
 const maxUnheardBytes = 1 << 20;
 
@@ -52,6 +60,7 @@ export class Connection implements WireSink {
   #image: OpenImage | undefined;
   #knowsFast = false;
   #unheardBytes = 0;
+  #unsentRejects = 0;
   #pauseTimer: NodeJS.Timeout | undefined;
   #toldBytes = -1;
   #failure: Failure | undefined;
@@ -167,6 +176,8 @@ export class Connection implements WireSink {
 
   /** The main thread hears of it; who says more than that can hear is not read for a while. */
   #forward(body: Buffer, id: number | undefined): void {
+    // A keep-alive says nothing that what the main thread is still to hear does not say too.
+    if (id === undefined && this.#unheardBytes > 0) return;
     this.#report({ type: 'message', link: this.link, body: Uint8Array.from(body) });
     if (id === messageId.choke) this.#fetch.onChoke();
     else if (id === messageId.unchoke) this.#fetch.onUnchoke();
@@ -204,13 +215,13 @@ export class Connection implements WireSink {
   /** @throws PeerError PEER_PROTOCOL when the peer asks and asks and takes no answers */
   #reject(range: BlockRange): void {
     if (!this.#knowsFast) return;
-    this.#assertReads();
-    this.#socket.write(encodeMessage({ type: 'rejectRequest', range }));
-  }
-
-  #assertReads(): void {
-    if (this.#socket.writableLength <= maxBacklogBytes) return;
-    throw new PeerError('PEER_PROTOCOL', 'the peer asks for more than it reads');
+    if (this.#unsentRejects >= maxUnsentRejects) {
+      throw new PeerError('PEER_PROTOCOL', 'the peer asks for more than it reads');
+    }
+    this.#unsentRejects += 1;
+    this.#socket.write(encodeMessage({ type: 'rejectRequest', range }), () => {
+      this.#unsentRejects -= 1;
+    });
   }
 
   onBlock(piece: number, beginBytes: number, lengthBytes: number): void {
