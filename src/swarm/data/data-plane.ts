@@ -6,7 +6,7 @@ import type { DataBatch, DataCommand, DataEvent, DataPlaneInit } from './data-pr
 import { OpenImage } from './open-image.ts';
 import { PieceSink } from './piece-sink.ts';
 import { SharedRate } from './shared-rate.ts';
-import { TransportLayer, type OpenedSocket } from './transport.ts';
+import { maxHandshakes, TransportLayer, type OpenedSocket } from './transport.ts';
 
 const tallyMs = 500;
 const warnEveryMs = 1_000;
@@ -249,8 +249,8 @@ export class DataPlane {
     try {
       const server = await this.#transport.listen(command, accept, refuse);
       this.#servers.push(server);
-      // Those that are not sealed yet count too.
-      server.maxConnections = this.#maxConnections;
+      // Those that are not sealed yet count too, and have a bound of their own.
+      server.maxConnections = this.#maxConnections + maxHandshakes;
       server.on('error', (error) => {
         const failure = failureOf(error);
         this.#report({ type: 'warning', message: 'accepting a connection failed', failure });

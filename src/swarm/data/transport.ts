@@ -15,6 +15,11 @@ const sealTimeoutMs = 10_000;
 /** One read buffer for all connections of a thread: each read is used up before the next. */
 const readBytes = 256 << 10;
 const maxSessions = 1_000;
+/**
+ * Connections of a listener that may be in their handshake at a time. The oldest gives way to a new
+ * one, so that those who connect and say nothing keep nobody out: an honest handshake is short.
+ */
+export const maxHandshakes = 64;
 
 /** Who may be spoken with on the sealed transport; undefined: nobody is known yet. */
 export type IsMember = (peerId: string) => boolean;
@@ -151,6 +156,7 @@ export class TransportLayer {
     const server = createSealedServer({ ...this.#sealOptions, handshakeTimeout: sealTimeoutMs });
     this.#sealedServers.add(server);
     server.once('close', () => this.#sealedServers.delete(server));
+    boundHandshakes(server);
     server.on('secureConnection', (socket) => {
       const identify = () => peerIdOfConnection(socket, { now: new Date() });
       this.#admit(socket, identify, onOpen, onRefused);
@@ -165,6 +171,25 @@ export class TransportLayer {
 
 const tooSlow = (host: string, port: number): PeerError =>
   new PeerError('PEER_TIMEOUT', `${host}:${port} does not answer`);
+
+function boundHandshakes(server: Server): void {
+  // The sealed socket is another than the one below it, but their other end is the same.
+  const endOf = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress} ${remotePort}`;
+  const pending = new Map<string, Socket>();
+  server.on('connection', (socket: Socket) => {
+    const end = endOf(socket);
+    pending.set(end, socket);
+    socket.once('close', () => {
+      if (pending.get(end) === socket) pending.delete(end);
+    });
+    if (pending.size <= maxHandshakes) return;
+    for (const oldest of pending.values()) {
+      oldest.destroy();
+      return;
+    }
+  });
+  server.on('secureConnection', (socket: Socket) => pending.delete(endOf(socket)));
+}
 
 const notMember = (peerId: string): PeerError =>
   new PeerError('PEER_NOT_MEMBER', `${peerId} is not a member of this fleet`, {
