@@ -36,11 +36,15 @@ export class ThreadLane implements DataLane {
       for (const event of list) events.onEvent(event);
       this.post({ type: 'heard', batch });
     });
+    let cause: Error | undefined;
     this.#worker.on('error', (error) => {
-      if (!this.#ending) events.onDeath(error as Error);
+      cause = error as Error;
     });
     this.#ended = new Promise((resolve) => {
-      this.#worker.once('exit', () => {
+      // Also when it was terminated, of which nothing else tells.
+      this.#worker.once('exit', (code) => {
+        cause ??= new Error(`the thread has ended by itself (exit code ${code})`);
+        if (!this.#ending) events.onDeath(cause);
         resolve();
       });
     });

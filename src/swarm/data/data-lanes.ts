@@ -39,7 +39,8 @@ export class DataLanes {
   readonly downloadRate: SharedRate;
   readonly #events: DataLanesEvents;
   readonly #listening = new Map<DataLane, (event: DataEvent) => void>();
-  readonly #closing = new Map<number, { left: number; done: () => void }>();
+  /** Images that are being closed, and the lanes that have not done so yet. */
+  readonly #closing = new Map<number, { lanes: Set<DataLane>; done: () => void }>();
   readonly #dead = new Set<DataLane>();
   readonly #claims: PortClaim[] = [];
   #nextLink = 1;
@@ -78,15 +79,6 @@ export class DataLanes {
     });
   }
 
-  /** What a lane that is dead was to close is closed. */
-  #onDeath(error: Error, lane: DataLane): void {
-    this.#dead.add(lane);
-    for (const closing of this.#closing.values()) {
-      if (--closing.left === 0) closing.done();
-    }
-    this.#events.onDeath(error, lane);
-  }
-
   #onEvent(event: DataEvent, lane: DataLane): void {
     switch (event.type) {
       case 'listening':
@@ -102,8 +94,7 @@ export class DataLanes {
         this.#events.onEvent(event, lane);
         return;
       case 'imageClosed': {
-        const closing = this.#closing.get(event.image);
-        if (closing !== undefined && --closing.left === 0) closing.done();
+        this.#closed(event.image, lane);
         return;
       }
       case 'ended':
@@ -111,6 +102,23 @@ export class DataLanes {
       default:
         this.#events.onEvent(event, lane);
     }
+  }
+
+  #closed(image: number, lane: DataLane): void {
+    const closing = this.#closing.get(image);
+    if (closing?.lanes.delete(lane) === true && closing.lanes.size === 0) closing.done();
+  }
+
+  /** Nobody waits for it any more. */
+  #onDeath(error: Error, lane: DataLane): void {
+    this.#dead.add(lane);
+    this.#listening.get(lane)?.({ type: 'listenFailed', message: error.message });
+    for (const image of [...this.#closing.keys()]) this.#closed(image, lane);
+    this.#events.onDeath(error, lane);
+  }
+
+  get #alive(): DataLane[] {
+    return this.lanes.filter((lane) => !this.#dead.has(lane));
   }
 
   /**
@@ -122,7 +130,7 @@ export class DataLanes {
     const claim = await PortClaim.take(init);
     this.#claims.push(claim);
     const { port } = claim;
-    for (const lane of this.lanes) {
+    for (const lane of this.#alive) {
       const listening = new Promise<DataEvent>((resolve) => this.#listening.set(lane, resolve));
       lane.post({ type: 'listen', ...init, port });
       const event = await listening;
@@ -136,7 +144,9 @@ export class DataLanes {
     endpoint: { host: string; port: number },
     init: { transport: Transport; handshake: Uint8Array },
   ): { link: number; lane: DataLane } {
-    const lane = this.lanes.reduce((a, b) => (b.links < a.links ? b : a));
+    const lane = [...this.#alive, ...this.#dead].reduce((a, b) =>
+      b.links < a.links && !this.#dead.has(b) ? b : a,
+    );
     const link = this.#nextLink++;
     lane.links += 1;
     lane.post({ type: 'dial', link, ...endpoint, ...init });
@@ -149,10 +159,10 @@ export class DataLanes {
 
   /** Closes the connections and files of an image; returns when nothing of it is being written. */
   async closeImage(image: number): Promise<void> {
-    const left = this.lanes.length - this.#dead.size;
-    if (left === 0) return;
+    const lanes = new Set(this.#alive);
+    if (lanes.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#closing.set(image, { left, done: resolve });
+    this.#closing.set(image, { lanes, done: resolve });
     this.postAll({ type: 'closeImage', image });
     await promise;
     this.#closing.delete(image);

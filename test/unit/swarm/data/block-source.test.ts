@@ -155,7 +155,9 @@ describe('the bytes of a run are the messages of its blocks', () => {
 test('what many ask for at once is read from the disk once, and later not at all', async () => {
   const image = await makeImage();
   const source = new BlockSource({ limitBytes: 1 << 20 });
-  const all = await Promise.all(Array.from({ length: 50 }, () => source.read(image.open, run(0))));
+  const all = await Promise.all(
+    Array.from({ length: 50 }, async () => await source.read(image.open, run(0))),
+  );
   expect(source.readBytes).toBe(64 * kib);
   for (const wire of all) {
     expect(wire.bytes).toBe(all[0]?.bytes);

@@ -54,7 +54,10 @@ const wireOf = (image: FlatImage, ranges: readonly BlockRange[]): Buffer =>
   Buffer.concat(
     ranges.map(({ piece, beginBytes, lengthBytes }) => {
       const data = Buffer.alloc(lengthBytes);
-      image.contentOf(piece).subarray(beginBytes, beginBytes + lengthBytes).copy(data);
+      image
+        .contentOf(piece)
+        .subarray(beginBytes, beginBytes + lengthBytes)
+        .copy(data);
       return encodeMessage({ type: 'piece', piece, beginBytes, data });
     }),
   );
