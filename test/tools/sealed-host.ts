@@ -15,7 +15,7 @@ export interface SealedHost {
 
 /** A host that nobody knows yet, with an identity of its own. */
 export async function newSealedHost(): Promise<SealedHost> {
-  const identity = await Identity.generate();
+  const identity = Identity.generate();
   const certificate = await makePeerCertificate(identity, { now: new Date() });
   return { peerId: identity.peerId, tls: tlsOptions(certificate, newTicketKeys()) };
 }
@@ -25,7 +25,9 @@ export const sealOf = (
   host: SealedHost,
   ...others: readonly SealedHost[]
 ): NonNullable<ExchangeInit['seal']> => ({
+  peerId: host.peerId,
   tls: host.tls,
   members: new Set([host, ...others].map(({ peerId }) => peerId)),
   onChange: undefined,
+  onRenewal: undefined,
 });

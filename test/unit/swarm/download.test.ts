@@ -111,6 +111,7 @@ class World {
       onUntrue: () => undefined,
       onReturned: () => undefined,
       onTally: () => undefined,
+      onSettled: () => undefined,
       onClose: () => {
         this.peers.splice(this.peers.indexOf(fake), 1);
         asked.clear();
@@ -183,7 +184,7 @@ class World {
 
   #verified(piece: number): void {
     this.unwritten.delete(piece);
-    this.download.onVerified(piece);
+    this.download.onVerified([piece]);
   }
 
   failToWrite(fake: FakePeer, at: number): void {
@@ -287,7 +288,7 @@ function take(world: World, step: typeof anyStep extends fc.Arbitrary<infer Step
   else if (what === 'later') world.nowMs += at % 30_000;
   else if (what === 'again') {
     const known = world.told[at % world.told.length];
-    if (known !== undefined) world.download.onVerified(known);
+    if (known !== undefined) world.download.onVerified([known]);
   }
   const fake = world.peers[step.peer % world.peers.length];
   if (fake === undefined) return;
