@@ -31,9 +31,7 @@ export interface ExchangeInit {
   /** Of the sealed listener, or, without a seal, of the plain one. 0: the system gives one. */
   readonly port: number;
   /** With it connections are sealed, and what this host opens always is. */
-  readonly seal:
-    | Pick<Seal, 'peerId' | 'tls' | 'members' | 'onChange' | 'onRenewal'>
-    | undefined;
+  readonly seal: Pick<Seal, 'peerId' | 'tls' | 'members' | 'onChange' | 'onRenewal'> | undefined;
   /** Whether ordinary BitTorrent clients may connect: plain, and whoever they are. */
   readonly open: boolean;
   /** The port for those, where there is a sealed listener too. */

@@ -414,7 +414,7 @@ test('a download that is closed gives back what it had reserved, once, whatever 
   world.download.close();
   expect(world.budget.used).toBe(0);
   world.retry();
-  world.download.onVerified(late);
+  world.download.onVerified([late]);
   one.peer.close();
   expect(world.budget.used).toBe(0);
 });

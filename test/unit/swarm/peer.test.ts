@@ -26,6 +26,7 @@ function notedPeer() {
     onUntrue: () => undefined,
     onReturned: () => undefined,
     onTally: () => undefined,
+    onSettled: () => undefined,
     onClose: (_, error) => void closed.push(error),
   };
   return { peer, posted, closed, messages };
