@@ -6,3 +6,18 @@ export { Bitfield } from './bitfield.ts';
 export { worthDoubling, type SourcePace } from './end-game.ts';
 export { lowerBound, type TransferPlan } from './lower-bound.ts';
 export { PiecePicker } from './piece-picker.ts';
+export {
+  budgetBytes,
+  originAsker,
+  originRunPieces,
+  originUse,
+  type OriginBudget,
+  type OriginNeed,
+  type OriginUse,
+} from './origin.ts';
+export {
+  OriginLedger,
+  type OriginAnswer,
+  type OriginLease,
+  type OriginReport,
+} from './origin-ledger.ts';
