@@ -1,5 +1,6 @@
 import { encodeBencode } from '../src/image/index.ts';
 import type { BencodeInput } from '../src/image/index.ts';
+import type { OriginAnswer } from '../src/policy/index.ts';
 import { endpointAddress, endpointPort } from './peer-address.ts';
 import type { Counts, ListedPeer } from './swarm-table.ts';
 
@@ -20,15 +21,29 @@ export function encodeAnnounceAnswer(
   result: Counts & { readonly peers: readonly ListedPeer[] },
   intervals: AnnounceIntervals,
   form: AnswerForm,
+  origin?: { readonly answer: OriginAnswer; readonly nowMs: number },
 ): Buffer {
   return encodeBencode({
     complete: result.seeds,
     incomplete: result.downloaders,
     interval: seconds(intervals.announceIntervalMs),
     'min interval': seconds(intervals.minAnnounceIntervalMs),
+    origin: origin && originDictionary(origin.answer, origin.nowMs),
     ...(form.compact ? compactPeers(result.peers) : { peers: listPeers(result.peers, form) }),
   });
 }
+
+/** What a host may take from the origin, or when it may ask again; see docs/web-seeds.md. */
+const originDictionary = (answer: OriginAnswer, nowMs: number): BencodeInput =>
+  'waitMs' in answer
+    ? { wait: seconds(answer.waitMs) }
+    : {
+        slot: answer.slot,
+        slots: [...answer.slots],
+        bytes: answer.bytes,
+        // Never more than it was meant to be.
+        expires: Math.max(1, Math.floor((answer.expiresMs - nowMs) / 1_000)),
+      };
 
 /** The answer to a scrape (BEP 48): nobody's swarms are left out. */
 export const encodeScrapeAnswer = (files: ReadonlyMap<string, Counts>): Buffer =>

@@ -1,4 +1,5 @@
 import { PeerError } from '../src/errors.ts';
+import type { OriginClaim } from './origin-leases.ts';
 import { packAddress } from './peer-address.ts';
 import { parseRawQuery } from './raw-query.ts';
 import type { RawQuery } from './raw-query.ts';
@@ -10,6 +11,8 @@ export interface AnnounceQuery extends Announcement {
   readonly compact: boolean;
   /** Dictionaries without the peer id (BEP 23's forerunner). */
   readonly noPeerId: boolean;
+  /** What a host of ours says of the origin (a web seed). */
+  readonly origin: OriginClaim | undefined;
 }
 
 export interface AnnounceLimits {
@@ -61,6 +64,7 @@ export function parseAnnounce(
     transport: flag(query, 'sealed', false) ? 'sealed' : 'plain',
     compact: flag(query, 'compact', true),
     noPeerId: flag(query, 'no_peer_id', false),
+    origin: originOf(query),
   };
 }
 
@@ -133,6 +137,15 @@ function wantedOf(query: RawQuery, limits: AnnounceLimits): number {
   if (value === undefined || value === '-1') return limits.peersPerAnnounce;
   if (!/^[0-9]{1,10}$/.test(value)) throw refuse('numwant must be a number of peers');
   return Math.min(Number(value), limits.maxPeersPerAnnounce);
+}
+
+function originOf(query: RawQuery): OriginClaim | undefined {
+  if (!query.has('origin')) return undefined;
+  return {
+    wanted: flag(query, 'origin', false),
+    sizeBytes: number(query, 'size', 0),
+    takenBytes: number(query, 'origin_taken', 0),
+  };
 }
 
 function flag(query: RawQuery, name: string, absent: boolean): boolean {

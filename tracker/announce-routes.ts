@@ -4,11 +4,14 @@ import { encodeAnnounceAnswer, encodeFailure, encodeScrapeAnswer } from './annou
 import { parseAnnounce, parseScrape } from './announce-query.ts';
 import type { AnnounceQuery } from './announce-query.ts';
 import type { TrackerConfig } from './config.ts';
+import { packEndpoint } from './peer-address.ts';
 import type { AnnounceOutcome, TrackerMetrics } from './metrics.ts';
+import type { OriginLeases } from './origin-leases.ts';
 import type { Counts, SwarmTable } from './swarm-table.ts';
 
 export interface AnnounceComponents {
   readonly swarms: SwarmTable;
+  readonly origins: OriginLeases;
   readonly metrics: TrackerMetrics;
   /** Milliseconds that never run backward. */
   readonly monotonicMs: () => number;
@@ -46,8 +49,12 @@ function answerAnnounce(
   let outcome: AnnounceOutcome = 'done';
   try {
     query = parseAnnounce(request.raw.url ?? '', request.socket.remoteAddress, config);
-    const result = swarms.announce(query, monotonicMs());
-    if (result !== 'full') return bencoded(reply, encodeAnnounceAnswer(result, config, query));
+    const nowMs = monotonicMs();
+    const result = swarms.announce(query, nowMs);
+    const origin = answerOrigin(components, query, nowMs);
+    if (result !== 'full') {
+      return bencoded(reply, encodeAnnounceAnswer(result, config, query, origin));
+    }
     outcome = 'full';
     return refuse(reply.header('retry-after', retryMinutes * 60), 503, {
       reason: 'this tracker has no room for more peers: try again later',
@@ -61,6 +68,16 @@ function answerAnnounce(
     metrics.announces.inc({ event: query?.event ?? 'unknown', outcome });
     metrics.announceDuration.observe((performance.now() - startMs) / 1_000);
   }
+}
+
+/** A host that ends uses the origin no more, whatever it says. */
+function answerOrigin(components: AnnounceComponents, query: AnnounceQuery, nowMs: number) {
+  const { infoHash, peerId, address, port, event } = query;
+  if (query.origin === undefined) return undefined;
+  const origin = { ...query.origin, wanted: query.origin.wanted && event !== 'stopped' };
+  const host = `${packEndpoint(address, port)}${peerId}`;
+  const answer = components.origins.answer({ infoHash, host, origin }, nowMs);
+  return answer && { answer, nowMs };
 }
 
 function answerScrape(

@@ -27,6 +27,15 @@ const configSchema = z.strictObject({
   maxPeers: z.int().min(1),
   /** Open connections; the system refuses those beyond. */
   maxConnections: z.int().min(1),
+  /** How many hosts may ask the origin (a web seed) of an image at a time. */
+  originAskers: z.int().min(0).max(1_000),
+  /** What all hosts together may take from the origin of an image: copies of it, or bytes. */
+  originBudget: z.union([
+    z.strictObject({ copies: z.number().min(0).max(1e6) }),
+    z.strictObject({ bytes: z.int().min(0) }),
+  ]),
+  /** After so long the lease of a silent host is over; hosts are told half of it. */
+  originLeaseMs: z.int().min(2_000).max(86_400_000),
   /** How long requests under way may take to end when the tracker is stopped. */
   closeGraceMs: milliseconds,
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
@@ -46,6 +55,9 @@ export const defaultConfig: TrackerConfig = {
   maxSwarms: 20_000,
   maxPeers: 500_000,
   maxConnections: 16_384,
+  originAskers: 3,
+  originBudget: { copies: 1.5 },
+  originLeaseMs: 30_000,
   closeGraceMs: 5_000,
   logLevel: 'info',
 };

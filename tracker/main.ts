@@ -1,9 +1,12 @@
+import type { OriginBudget } from '../src/policy/index.ts';
 import {
   createProgram,
   jsonOption,
   logLevelOption,
   Option,
   parseDuration,
+  parseInteger,
+  parseOriginBudget,
   parsePort,
   runCommand,
   runProgram,
@@ -19,6 +22,8 @@ interface ServeOptions {
   readonly host: string;
   readonly port: number;
   readonly announceInterval: number;
+  readonly originAskers: number;
+  readonly originBudget: OriginBudget;
   readonly logLevel: LogLevel;
   readonly json?: boolean;
 }
@@ -73,7 +78,24 @@ function addServe(program: Command): void {
         .env('STARLING_ANNOUNCE_INTERVAL')
         .default(30_000, '30s'),
     )
-
+    .addOption(
+      new Option(
+        '--origin-askers <count>',
+        'how many hosts may ask the web seed of an image at once',
+      )
+        .argParser((text: string) => parseInteger(text, 0, 1_000))
+        .env('STARLING_ORIGIN_ASKERS')
+        .default(3),
+    )
+    .addOption(
+      new Option(
+        '--origin-budget <amount>',
+        'what all hosts together may take from the web seed of an image: copies, or bytes like 3GiB',
+      )
+        .argParser(parseOriginBudget)
+        .env('STARLING_ORIGIN_BUDGET')
+        .default({ copies: 1.5 }, '1.5'),
+    )
     .addOption(logLevelOption())
     .addOption(jsonOption())
     .addHelpText('after', examples)
@@ -91,6 +113,8 @@ async function serve(options: ServeOptions): Promise<void> {
         host: options.host,
         port: options.port,
         announceIntervalMs: options.announceInterval,
+        originAskers: options.originAskers,
+        originBudget: options.originBudget,
         logLevel: options.logLevel,
       },
       {},

@@ -5,6 +5,7 @@ const prefix = 'starling_tracker_';
 /** What the gauges are read from, at each scrape of the metrics. */
 export interface MetricSources {
   readonly swarms: () => { swarms: number; seeds: number; downloaders: number };
+  readonly origins: () => { askers: number; grantedBytes: number };
   /** When the first of the served metadata files expires, in milliseconds since 1970. */
   readonly releasesExpireMs: () => number | undefined;
 }
@@ -68,6 +69,22 @@ function addGauges(registers: Registry[], sources: MetricSources): void {
       const { seeds, downloaders } = sources.swarms();
       this.set({ role: 'seed' }, seeds);
       this.set({ role: 'downloader' }, downloaders);
+    },
+  });
+  new Gauge({
+    name: `${prefix}origin_askers`,
+    help: 'Hosts that hold a lease to ask an origin (web seed).',
+    registers,
+    collect() {
+      this.set(sources.origins().askers);
+    },
+  });
+  new Gauge({
+    name: `${prefix}origin_granted_bytes`,
+    help: 'What hosts were granted of origins and have not given back, of all images.',
+    registers,
+    collect() {
+      this.set(sources.origins().grantedBytes);
     },
   });
   new Gauge({

@@ -14,6 +14,7 @@ import { createHttpServer, refuseOtherMethods, watchRoutes } from './http-server
 import { createLog } from './log.ts';
 import { TrackerMetrics } from './metrics.ts';
 import { addReleaseRoutes } from './release-routes.ts';
+import { OriginLeases } from './origin-leases.ts';
 import { ReleaseStore } from './release-store.ts';
 import { addSwarmRoutes } from './swarm-routes.ts';
 import { SwarmTable } from './swarm-table.ts';
@@ -45,6 +46,7 @@ interface Parts {
   readonly releases: ReleaseStore;
   readonly token: AccessToken;
   readonly swarms: SwarmTable;
+  readonly origins: OriginLeases;
   readonly monotonicMs: () => number;
 }
 
@@ -95,20 +97,22 @@ async function openParts(config: TrackerConfig, components: TrackerComponents): 
     { random },
     { peerExpiryMs: peerExpiryMs(config), maxSwarms, maxPeers },
   );
+  const origins = new OriginLeases(config);
   // Peers expire by a clock that nobody sets; a given clock stands for both.
   const monotonicMs = components.now ?? (() => performance.now());
-  return { config, log, releases, token, swarms, monotonicMs };
+  return { config, log, releases, token, swarms, origins, monotonicMs };
 }
 
 async function buildApp(parts: Parts): Promise<FastifyInstance> {
-  const { config, log, releases, token, swarms, monotonicMs } = parts;
+  const { config, log, releases, token, swarms, origins, monotonicMs } = parts;
   const metrics = new TrackerMetrics({
     swarms: () => swarms.totals(monotonicMs()),
+    origins: () => origins.totals(monotonicMs()),
     releasesExpireMs: () => releases.current?.summary.expires.getTime(),
   });
   const app = createHttpServer({ log, metrics }, { maxConnections: config.maxConnections });
   const routes = watchRoutes(app);
-  addAnnounceRoutes(app, { swarms, metrics, monotonicMs }, config);
+  addAnnounceRoutes(app, { swarms, origins, metrics, monotonicMs }, config);
   addHealthRoutes(app, { releases, metrics });
   await addTufRoutes(app, releases);
   await app.register((v1, _options, done) => {

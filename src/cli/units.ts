@@ -1,4 +1,5 @@
 import { ConfigError } from '../errors.ts';
+import type { OriginBudget } from '../policy/index.ts';
 
 const byteUnits: Readonly<Record<string, number>> = {
   B: 1,
@@ -47,6 +48,16 @@ function parse(text: string, units: Readonly<Record<string, number>>, expected: 
   const value = Number(match?.[1]) * (factor ?? NaN);
   if (Number.isFinite(value) && value > 0) return value;
   throw new ConfigError('CONFIG_INVALID', `"${text}" is not ${expected}`);
+}
+
+/**
+ * Reads how much may be taken from an origin: copies of the image (`1.5`), or bytes (`3GiB`).
+ * @throws ConfigError CONFIG_INVALID
+ */
+export function parseOriginBudget(text: string): OriginBudget {
+  if (/^\d{1,6}(?:\.\d+)?$/.test(text)) return { copies: Number(text) };
+  const bytes = parse(text, byteUnits, 'a number of copies like 1.5, or bytes like 3GiB');
+  return { bytes: Math.floor(bytes) };
 }
 
 /** Reads a whole number in a range. @throws ConfigError CONFIG_INVALID */
