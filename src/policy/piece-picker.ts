@@ -30,6 +30,11 @@ export class PiecePicker {
     return this.#wanted.length;
   }
 
+  /** How many of them no connected peer has. */
+  get missingCount(): number {
+    return this.#levels[0] ?? 0;
+  }
+
   isWanted(piece: number): boolean {
     return (this.#position[piece] ?? -1) >= 0;
   }
@@ -53,7 +58,7 @@ export class PiecePicker {
   }
 
   /** Begins the rarest wanted piece that the peer has. Undefined when it has none. */
-  pick(peerPieces: Bitfield): number | undefined {
+  pick(peerPieces: Pick<Bitfield, 'has'>): number | undefined {
     const count = this.#wanted.length;
     if (count === 0) return undefined;
     const rarest = this.#levels.findIndex((pieces, level) => level > 0 && pieces > 0);

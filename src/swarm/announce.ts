@@ -19,11 +19,33 @@ export interface AnnounceRequest {
   readonly leftBytes: number;
   readonly event?: 'started' | 'completed' | 'stopped' | undefined;
   readonly wanted: number;
+  /** What is said of the origin (a web seed); only our own tracker knows what it means. */
+  readonly origin?: OriginClaim | undefined;
 }
+
+export interface OriginClaim {
+  /** Whether it would be used; else what was granted is given back. */
+  readonly wanted: boolean;
+  /** The size of the image; 0: not known yet. */
+  readonly sizeBytes: number;
+  /** What this host has taken from it in all. */
+  readonly takenBytes: number;
+}
+
+/** What the tracker lets this host take from the origin; see docs/web-seeds.md. */
+export type OriginReply =
+  | {
+      readonly slot: number;
+      readonly slots: readonly number[];
+      readonly bytes: number;
+      readonly expiresInMs: number;
+    }
+  | { readonly waitMs: number };
 
 export interface AnnounceResponse {
   readonly intervalMs: number;
   readonly endpoints: readonly Endpoint[];
+  readonly origin?: OriginReply | undefined;
 }
 
 const maxResponseBytes = 1 << 20;
@@ -75,6 +97,10 @@ function announceUrl(trackerUrl: string, request: AnnounceRequest): string {
   ];
   // Our own tracker keeps sealed and plain peers apart by it; others ignore it.
   if (request.sealed) fields.push('sealed=1');
+  if (request.origin !== undefined) {
+    const { wanted, sizeBytes, takenBytes } = request.origin;
+    fields.push(`origin=${wanted ? 1 : 0}`, `size=${sizeBytes}`, `origin_taken=${takenBytes}`);
+  }
   if (request.event !== undefined) fields.push(`event=${request.event}`);
   return `${base}?${fields.join('&')}`;
 }
@@ -113,12 +139,31 @@ function parseAnnounce(trackerUrl: string, bytes: Uint8Array): AnnounceResponse 
   const interval = answer.get('interval');
   return {
     intervalMs: typeof interval === 'number' && interval > 0 ? intervalMsOf(interval) : 60_000,
+    origin: originOf(answer.get('origin')),
     endpoints: [...peersOf(answer, 'peers', 4), ...peersOf(answer, 'peers6', 16)],
   };
 }
 
 /** Bounded: a timer of over 2^31 ms would go off at once. */
 const intervalMsOf = (seconds: number): number => Math.min(seconds, maxIntervalSeconds) * 1_000;
+
+const maxSlots = 1_000;
+
+/** An answer that makes no sense is none: nothing is taken then. */
+function originOf(origin: BencodeValue | undefined): OriginReply | undefined {
+  if (!(origin instanceof Map)) return undefined;
+  const number = (name: string) => {
+    const value = origin.get(name);
+    return typeof value === 'number' && value >= 0 ? value : undefined;
+  };
+  const [wait, slot, bytes, expires] = ['wait', 'slot', 'bytes', 'expires'].map(number);
+  if (wait !== undefined) return { waitMs: intervalMsOf(wait) };
+  const list = origin.get('slots');
+  const slots = Array.isArray(list) ? list.filter((each) => typeof each === 'number') : [];
+  if (slot === undefined || bytes === undefined || expires === undefined) return undefined;
+  if (!slots.includes(slot) || slots.length > maxSlots) return undefined;
+  return { slot, slots, bytes, expiresInMs: intervalMsOf(expires) };
+}
 
 function peersOf(answer: BencodeDictionary, key: string, addressBytes: 4 | 16): Endpoint[] {
   const compact = answer.get(key);

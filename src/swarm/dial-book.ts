@@ -20,6 +20,10 @@ export class DialBook {
     this.#now = components.now;
   }
 
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
+  }
+
   /** How many connections are being opened. */
   get dialing(): number {
     let count = 0;

@@ -31,6 +31,7 @@ interface Source {
   bytes: number;
   /** When it was first asked after it had owed nothing. */
   sinceMs: number;
+  lastPiece: number;
 }
 
 /** A peer that owes us pieces and sends none for so long is given up. */
@@ -76,9 +77,28 @@ export class Download {
     return this.#paused;
   }
 
+  /** Pieces that nobody was asked for, and those among them that no connected peer has. */
+  get wanted(): { pieces: number; missing: number } {
+    return { pieces: this.#picker.wantedCount, missing: this.#picker.missingCount };
+  }
+
+  /** How many connected peers have this piece; web seeds don't count. */
+  availability(piece: number): number {
+    return this.#picker.availability(piece);
+  }
+
+  sizeBytes(piece: number): number {
+    return this.#incoming.pieces.sizeBytes(piece);
+  }
+
+  /** What a peer was asked for and has not sent. */
+  owedBytes(peer: Peer): number {
+    return this.#sources.get(peer)?.bytes ?? 0;
+  }
+
   addPeer(peer: Peer): void {
     if (peer.pieces === undefined || this.#sources.has(peer)) return;
-    this.#sources.set(peer, { pieces: new Set(), bytes: 0, sinceMs: this.#now() });
+    this.#sources.set(peer, { pieces: new Set(), bytes: 0, sinceMs: this.#now(), lastPiece: -1 });
     this.#picker.changeAvailabilityOfAll(peer.pieces, 1);
     this.#setInterest(peer, this.#wantsFrom(peer));
   }
@@ -188,17 +208,20 @@ export class Download {
   #own(peer: Peer, source: Source, piece: number): void {
     if (source.pieces.size === 0) source.sinceMs = this.#now();
     source.pieces.add(piece);
+    source.lastPiece = piece;
     source.bytes += this.#incoming.pieces.sizeBytes(piece);
     this.#owners.set(piece, [...(this.#owners.get(piece) ?? []), peer]);
   }
 
   /** A piece that nobody was asked for; at last, one that another owes and will not send soon. */
   #pick(peer: Peer, source: Source): number | undefined {
-    if (peer.pieces === undefined) return undefined;
+    const { askable } = peer;
+    if (askable === undefined) return undefined;
     const { pieceSizeBytes } = this.#incoming.metainfo.info;
     if (this.#outstandingBytes > 0 && !this.#budget.hasRoom(pieceSizeBytes)) return undefined;
-    const piece = this.#picker.pick(peer.pieces);
+    const piece = this.#pickNext(peer, source, askable) ?? this.#picker.pick(askable);
     if (piece === undefined) {
+      if (peer.isOrigin) return undefined;
       // Doubling costs bandwidth: only who has nothing else to send does it.
       return source.pieces.size > 0 ? undefined : this.#pickDoubled(peer, source);
     }
@@ -206,6 +229,14 @@ export class Download {
     this.#budget.take(sizeBytes);
     this.#outstandingBytes += sizeBytes;
     return piece;
+  }
+
+  /** Of a web seed the piece behind the last one: neighbours come in one answer. */
+  #pickNext(peer: Peer, source: Source, askable: NonNullable<Peer['askable']>): number | undefined {
+    const next = source.lastPiece + 1;
+    if (!peer.isOrigin || !this.#picker.isWanted(next) || !askable.has(next)) return undefined;
+    this.#picker.take(next);
+    return next;
   }
 
   #pickDoubled(peer: Peer, source: Source): number | undefined {

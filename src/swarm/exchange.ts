@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { ConfigError, PeerError } from '../errors.ts';
 import type { TreeDurability, ImageStore, StoredImage, V1Torrent } from '../image/index.ts';
+import type { OriginBudget } from '../policy/index.ts';
 import type { Endpoint } from './announce.ts';
 import { Announcer } from './announcer.ts';
 import type { DataLane } from './data/data-lane.ts';
@@ -16,6 +17,9 @@ import { Swarm } from './swarm.ts';
 import { SwarmData, type LimitChange, type RateLimits, type SwarmLimits } from './swarm-data.ts';
 import type { SwarmStatus } from './swarm-status.ts';
 import { V1Seed } from './v1-seed.ts';
+import { WebPeer } from './web-peer.ts';
+import { webSeedFolder } from './web-seed-url.ts';
+import { WebSeeds } from './web-seeds.ts';
 
 export interface ExchangeComponents {
   readonly store: ImageStore;
@@ -39,6 +43,10 @@ export interface ExchangeInit {
   /** How many threads carry the data; 0: the thread of the caller does. */
   readonly threads: number;
   readonly trackers: readonly string[];
+  /** Where the same images lie for HTTP (BEP 19): the folder STORE/ID/, `{id}` stands for ID. */
+  readonly webSeeds: readonly string[];
+  /** What this host may take from web seeds where no tracker of ours decides. */
+  readonly originBudget?: OriginBudget | undefined;
   /** Limits of all swarms together; Infinity: none. */
   readonly uploadBytesPerSecond: number;
   readonly downloadBytesPerSecond: number;
@@ -55,6 +63,7 @@ export const defaultExchangeInit: ExchangeInit = {
   openPort: 0,
   threads: 1,
   trackers: [],
+  webSeeds: [],
   uploadBytesPerSecond: Infinity,
   downloadBytesPerSecond: Infinity,
   maxConnections: 200,
@@ -336,17 +345,18 @@ export class Exchange implements AsyncDisposable {
     const whyAlone = () => whyOutcast(this.#init.seal?.peerId, this.#members);
     const data = new SwarmData({ lanes: this.#lanes }, { key: this.#nextKey++ });
     const budget = this.#budget;
+    const dials = new DialBook({ now });
+    const webSeeds = init.stored === undefined ? this.#webSeedsOf(imageId, dials) : undefined;
     const swarm = new Swarm(
-      { store, durability, random, now, listenPort, whyAlone, data, budget },
+      { store, durability, random, now, listenPort, whyAlone, data, budget, webSeeds },
       { imageId, ...init },
     );
-    const dials = new DialBook({ now });
     const onEndpoints = (endpoints: readonly Endpoint[]) => {
       dials.add(endpoints);
       this.#dialMore(membership);
     };
     const announcers = [...this.#ports].map(([transport, port]) =>
-      this.#announce(swarm, { transport, port }, onEndpoints),
+      this.#announce(swarm, { transport, port }, webSeeds, onEndpoints),
     );
     const membership: Membership = { swarm, data, dials, announcers };
     this.#memberships.set(imageId, membership);
@@ -364,10 +374,41 @@ export class Exchange implements AsyncDisposable {
     return swarm;
   }
 
+  #webSeedsOf(imageId: string, dials: DialBook): WebSeeds | undefined {
+    const { webSeeds, trackers, originBudget, onWarning } = this.#init;
+    if (webSeeds.length === 0) return undefined;
+    const { now } = this.#components;
+    return new WebSeeds(
+      {
+        now,
+        open: ({ url, name }) => {
+          const { link, lane } = this.#lanes.openWebSeed(url);
+          const onClosed = () => this.#peers.delete(link);
+          const peer = new WebPeer({ lane, now }, { link, name, onClosed });
+          this.#peers.set(link, peer);
+          return peer;
+        },
+        onWarning: (message, error) => onWarning?.(message, error),
+      },
+      {
+        urls: webSeeds.map((template) => webSeedFolder(template, imageId)),
+        hasTracker: trackers.length > 0,
+        budget: originBudget,
+        hasOtherSources: () => trackers.length > 0 || !dials.isEmpty,
+        onHurry: () => {
+          for (const announcer of this.#memberships.get(imageId)?.announcers ?? []) {
+            announcer.hurryOrigin();
+          }
+        },
+      },
+    );
+  }
+
   /** Ordinary clients are told of the plain port, members of the sealed one. */
   #announce(
     swarm: Swarm,
     listener: { transport: Transport; port: number },
+    webSeeds: WebSeeds | undefined,
     onEndpoints: (endpoints: readonly Endpoint[]) => void,
   ): Announcer {
     const own = listener.transport === this.#transport;
@@ -386,6 +427,7 @@ export class Exchange implements AsyncDisposable {
           wanted: own ? wantedPeers : 0,
         };
       },
+      origin: own ? webSeeds?.permit : undefined,
       isStarving: () => own && !swarm.isWhole && swarm.peers.size === 0,
       onEndpoints: own ? onEndpoints : () => undefined,
       onError: this.#onAnnounceError,

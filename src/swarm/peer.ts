@@ -57,6 +57,8 @@ export class Peer {
   readonly link: number;
   readonly address: string;
   readonly outgoing: boolean;
+  /** Whether it is a web seed: asked for pieces in rows, and for none that others were asked for. */
+  readonly isOrigin: boolean = false;
   handshake: Handshake | undefined;
   extension: ExtensionHandshake | undefined;
   listener: PeerListener | undefined;
@@ -109,6 +111,11 @@ export class Peer {
   /** The name by which this peer is banned: what it proved, or else the id that it chose. */
   get id(): string {
     return this.identity ?? this.handshake?.peerId.toString('hex') ?? this.address;
+  }
+
+  /** What it may be asked for at the moment; undefined: nothing. */
+  get askable(): Pick<Bitfield, 'has'> | undefined {
+    return this.pieces;
   }
 
   isIn(lane: Pick<DataLane, 'post'>): boolean {

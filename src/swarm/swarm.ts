@@ -34,6 +34,7 @@ import { PieceMap } from './piece-map.ts';
 import { storageFailure } from './storage-failure.ts';
 import type { SwarmData } from './swarm-data.ts';
 import type { SwarmState, SwarmStatus } from './swarm-status.ts';
+import type { WebSeededSwarm, WebSeeds } from './web-seeds.ts';
 
 export interface SwarmComponents {
   readonly store: ImageStore;
@@ -46,6 +47,7 @@ export interface SwarmComponents {
   readonly listenPort: () => number | undefined;
   /** Why this host may find no peers for any image, where that is known. */
   readonly whyAlone: () => string | undefined;
+  readonly webSeeds?: WebSeeds | undefined;
 }
 
 export interface SwarmInit {
@@ -60,7 +62,7 @@ const retryStorageMs = 5_000;
 const progressMs = 50;
 
 /** All peers of one image, and what is done with them: fetch until it is whole, and serve. */
-export class Swarm implements PeerListener, AsyncDisposable {
+export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
   readonly imageId: string;
   readonly infoHash: Buffer;
   /** Settles when the image is whole and in the store. */
@@ -74,7 +76,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
   readonly #complete: (image: StoredImage) => void;
   readonly #fail: (error: unknown) => void;
   readonly #news = new HaveNews({ peers: () => this.#peers });
-  readonly #tally = new PeerTally({ peers: () => this.#peers });
+  readonly #tally = new PeerTally({ peers: () => this.#sources() });
   readonly #answers = new Answers({
     source: () => ({
       info: this.#info,
@@ -106,6 +108,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
     promise.catch(() => undefined);
     this.#complete = resolve;
     this.#fail = reject;
+    components.webSeeds?.attach(this);
     if (init.stored !== undefined) this.#serve(init.stored);
     else this.#run(() => this.#begin(init.infoBytes));
   }
@@ -120,6 +123,28 @@ export class Swarm implements PeerListener, AsyncDisposable {
 
   get peers(): ReadonlySet<Peer> {
     return this.#peers;
+  }
+
+  *#sources(): Generator<Peer> {
+    yield* this.#peers;
+    yield* this.#components.webSeeds?.peers ?? [];
+  }
+
+  get phase(): WebSeededSwarm['phase'] {
+    if (this.#state === 'metadata' || this.#state === 'layers') return 'metadata';
+    return this.#state === 'fetching' ? 'fetching' : 'idle';
+  }
+
+  get info(): ImageInfo | undefined {
+    return this.#info;
+  }
+
+  get download(): Download | undefined {
+    return this.#download;
+  }
+
+  get receivedBytes(): number {
+    return this.#tally.receivedBytes;
   }
 
   get v1InfoHash(): Buffer | undefined {
@@ -207,7 +232,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
     const { store } = this.#components;
     await store.open();
     const metainfo = await IncomingImage.findMetainfo(store, this.imageId);
-    if (this.#closing.signal.aborted) return;
+    if (this.#closing.signal.aborted || this.#info !== undefined) return;
     if (metainfo !== undefined) {
       this.#info = metainfo.info;
       await this.#openIncoming(metainfo);
@@ -246,6 +271,36 @@ export class Swarm implements PeerListener, AsyncDisposable {
     }
   }
 
+  /** Metadata came from elsewhere, and is verified. */
+  takeMetainfo(metainfo: Metainfo): void {
+    if (this.phase !== 'metadata' || this.#closing.signal.aborted) return;
+    this.#metadata = undefined;
+    this.#layers = undefined;
+    this.#info = metainfo.info;
+    // Said before the step begins, which is later: what peers send meanwhile is not needed any more.
+    this.#set('checking');
+    for (const peer of this.#peers) {
+      this.#guard(peer, () => {
+        this.#sendExtensionHandshake(peer);
+      });
+    }
+    this.#run(() => this.#openIncoming(metainfo));
+  }
+
+  bind(peer: Peer): void {
+    this.#components.data.bind(peer);
+  }
+
+  onWebTally(): void {
+    this.onChange?.();
+  }
+
+  onWebClosed(peer: Peer): void {
+    this.#tally.left(peer);
+    this.#download?.removePeer(peer);
+    this.onChange?.();
+  }
+
   async #openIncoming(metainfo: Metainfo): Promise<void> {
     this.#set('checking');
     const signal = this.#closing.signal;
@@ -275,7 +330,10 @@ export class Swarm implements PeerListener, AsyncDisposable {
       });
     }
     if (incoming.have.isFull) this.#run(() => this.#finish());
-    else this.#download.fillAll();
+    else {
+      this.#download.fillAll();
+      components.webSeeds?.tick();
+    }
   }
 
   #makeDownload(incoming: IncomingImage): Download {
@@ -556,6 +614,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
   }
 
   #ban(peerId: string, error: PeerError): void {
+    if (this.#components.webSeeds?.ban(peerId, error) === true) return;
     this.#banned.add(peerId);
     for (const peer of this.#peers) if (peer.id === peerId) peer.close(error);
   }
@@ -568,6 +627,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
     for (const peer of this.#peers) this.#guard(peer, () => this.#metadata?.ask(peer));
     this.#layers?.tick();
     if (this.#state === 'fetching' || this.#download?.paused === true) this.#download?.tick();
+    this.#components.webSeeds?.tick();
     const retry = this.#retry;
     if (retry !== undefined && now >= this.#retryAtMs) {
       this.#retry = undefined;
@@ -583,6 +643,7 @@ export class Swarm implements PeerListener, AsyncDisposable {
     this.#set('closed');
     this.#fail(new PeerError('PEER_CLOSED', `the swarm of ${this.imageId} was closed`));
     for (const peer of this.#peers) peer.close();
+    this.#components.webSeeds?.close();
     this.#download?.close();
     // What was begun on the disk ends before its files are closed.
     await this.#components.data.close();

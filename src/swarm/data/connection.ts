@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { isStarlingError, PeerError } from '../../errors.ts';
+import { PeerError } from '../../errors.ts';
 import {
   encodeMessage,
   messageId,
@@ -10,7 +10,9 @@ import {
 import { parseHandshake } from '../handshake.ts';
 import type { BlockSource } from './block-source.ts';
 import type { BufferPool } from './buffer-pool.ts';
+import type { DataLink } from './data-link.ts';
 import type { DataEvent, Failure, PeerAbilities, Tally } from './data-protocol.ts';
+import { failureOf } from './failure.ts';
 import { FetchQueue } from './fetch-queue.ts';
 import type { OpenImage } from './open-image.ts';
 import type { PieceSink } from './piece-sink.ts';
@@ -28,7 +30,7 @@ export interface ConnectionComponents {
   /** Milliseconds that only grow. */
   readonly now: () => number;
   readonly report: (event: DataEvent) => void;
-  readonly onClose: (connection: Connection) => void;
+  readonly onClose: (connection: DataLink) => void;
 }
 
 const maxMessageBytes = 1 << 20;
@@ -47,7 +49,7 @@ const ownMessages: ReadonlySet<number> = new Set([
 ]);
 
 /** One connection of a data thread: what comes in is verified and written, what is asked for sent. */
-export class Connection implements WireSink {
+export class Connection implements DataLink, WireSink {
   readonly link: number;
   /** The batch in which the main thread was told something last. */
   lastBatch = 0;
@@ -321,9 +323,3 @@ export class Connection implements WireSink {
     this.#components.onClose(this);
   }
 }
-
-/** An error in a form that crosses between threads. */
-export const failureOf = (error: unknown): Failure => ({
-  code: isStarlingError(error) ? error.code : ((error as NodeJS.ErrnoException).code ?? 'ERROR'),
-  message: error instanceof Error ? error.message : String(error),
-});

@@ -144,13 +144,24 @@ export class DataLanes {
     endpoint: { host: string; port: number },
     init: { transport: Transport; handshake: Uint8Array },
   ): { link: number; lane: DataLane } {
+    const { link, lane } = this.#newLink();
+    lane.post({ type: 'dial', link, ...endpoint, ...init });
+    return { link, lane };
+  }
+
+  /** Makes a web seed a link like those of peers; it connects when it is asked for something. */
+  openWebSeed(url: string): { link: number; lane: DataLane } {
+    const { link, lane } = this.#newLink();
+    lane.post({ type: 'openWebSeed', link, url });
+    return { link, lane };
+  }
+
+  #newLink(): { link: number; lane: DataLane } {
     const lane = [...this.#alive, ...this.#dead].reduce((a, b) =>
       b.links < a.links && !this.#dead.has(b) ? b : a,
     );
-    const link = this.#nextLink++;
     lane.links += 1;
-    lane.post({ type: 'dial', link, ...endpoint, ...init });
-    return { link, lane };
+    return { link: this.#nextLink++, lane };
   }
 
   postAll(command: DataCommand): void {

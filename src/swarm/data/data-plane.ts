@@ -1,12 +1,15 @@
 import type { Server, Socket } from 'node:net';
 import { BlockSource } from './block-source.ts';
 import { BufferPool } from './buffer-pool.ts';
-import { Connection, failureOf, type ConnectionComponents } from './connection.ts';
+import { Connection, type ConnectionComponents } from './connection.ts';
+import type { DataLink } from './data-link.ts';
 import type { DataBatch, DataCommand, DataEvent, DataPlaneInit } from './data-protocol.ts';
+import { failureOf } from './failure.ts';
 import { OpenImage } from './open-image.ts';
 import { PieceSink } from './piece-sink.ts';
 import { SharedRate } from './shared-rate.ts';
 import { maxHandshakes, TransportLayer, type OpenedSocket } from './transport.ts';
+import { WebConnection } from './web-connection.ts';
 
 const tallyMs = 500;
 const warnEveryMs = 1_000;
@@ -25,7 +28,7 @@ export class DataPlane {
   readonly #maxConnections: number;
   readonly #transport: TransportLayer;
   readonly #servers: Server[] = [];
-  readonly #connections = new Map<number, Connection>();
+  readonly #connections = new Map<number, DataLink>();
   /** Connections that are being opened; there is nothing to read from them yet. */
   readonly #dialing = new Map<number, Socket>();
   readonly #images = new Map<number, OpenImage>();
@@ -97,6 +100,9 @@ export class DataPlane {
         return;
       case 'dial':
         this.#dial(command);
+        return;
+      case 'openWebSeed':
+        this.#connections.set(command.link, new WebConnection(this.#components, command));
         return;
       case 'members':
         this.#members = new Set(command.peerIds);

@@ -41,6 +41,8 @@ export type DataCommand =
       readonly port: number;
       readonly handshake: Uint8Array;
     }
+  /** @property url where the tree of the image lies; it ends with a slash. */
+  | { readonly type: 'openWebSeed'; readonly link: number; readonly url: string }
   /** What the peer says from now on about pieces is about this image. */
   | { readonly type: 'bind'; readonly link: number; readonly image: number }
   | { readonly type: 'peer'; readonly link: number; readonly abilities: PeerAbilities }
@@ -130,6 +132,8 @@ export interface Tally {
   readonly sentBytes: number;
   readonly windowBytes: number;
   readonly rateBytesPerSecond: number;
+  /** Of a web seed: all that it was asked for, less what it certainly did not send. */
+  readonly spentBytes?: number | undefined;
 }
 
 /** The events of one turn of a data thread. */

@@ -1,0 +1,23 @@
+import type { PeerAbilities } from './data-protocol.ts';
+import type { OpenImage } from './open-image.ts';
+
+/** What a data plane needs of a connection, whatever is at its other end. */
+export interface DataLink {
+  readonly link: number;
+  /** The batch in which the main thread was told something last. */
+  lastBatch: number;
+  /** The main thread has worked through all that was said so far. */
+  heard(): void;
+  /** Tells the counters, if they have changed since. Called about once a second. */
+  tellTally(): void;
+  /** What was waited for because of a limit has another price, or none. */
+  onLimitsChanged(): void;
+  bind(image: OpenImage): void;
+  isOf(image: OpenImage): boolean;
+  setAbilities(abilities: PeerAbilities): void;
+  want(pieces: readonly number[]): void;
+  unwant(pieces: readonly number[]): void;
+  /** Sends what the main thread has to say. */
+  send(bytes: Uint8Array): void;
+  close(error?: Error): void;
+}
