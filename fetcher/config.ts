@@ -1,9 +1,14 @@
+import type { OriginBudget } from '../src/policy/index.ts';
 import { defaultExchangeInit, type ExchangeInit } from '../src/swarm/index.ts';
 import type { ActivationConfig } from './activation-config.ts';
 
 export interface FetcherConfig {
   readonly directory: string;
   readonly trackers: readonly string[];
+  /** Where images also lie for HTTP, `{id}` for the image id. */
+  readonly webSeeds: readonly string[];
+  /** What this host may take from web seeds where no tracker of ours decides. */
+  readonly originBudget?: OriginBudget | undefined;
   /** The text of the pinned root.json. */
   readonly root: string;
   readonly follow: readonly { readonly app: string; readonly channel: string }[];
@@ -24,6 +29,7 @@ export interface FetcherConfig {
 
 export const defaultConfig = {
   directory: 'starling-fetcher',
+  webSeeds: [],
   follow: [],
   supplies: new Map<string, string>(),
   host: defaultExchangeInit.host,

@@ -1,5 +1,6 @@
 import {
   addTransportOptions,
+  addWebSeedOptions,
   deadlineOption,
   downloadLimitOption,
   formatBytes,
@@ -17,12 +18,14 @@ import {
   type Command,
   type CommandContext,
   type TransportOptions,
+  type WebSeedOptions,
+  webSeedsOf,
 } from '../src/cli/index.ts';
 import { ConfigError } from '../src/errors.ts';
 import { abortable } from './abortable.ts';
 import { directoryOption } from './directory-option.ts';
 
-interface FetchOptions extends TransportOptions {
+interface FetchOptions extends TransportOptions, WebSeedOptions {
   readonly dir: string;
   readonly tracker?: readonly string[];
   readonly peer?: readonly string[];
@@ -39,6 +42,7 @@ The image is verified against its id, and not activated.
 
 Examples:
   fetcher fetch baf5rei… --members members --tracker http://tracker:7070 --dir /var/lib/starling
+  fetcher fetch baf5rei… --open --web-seed 'http://origin/store/{id}/'
   fetcher fetch 'magnet:?xt=urn:btmh:1220…' --open --peer 127.0.0.1:6881 --deadline 10m
 `;
 
@@ -47,7 +51,7 @@ export function addFetchCommand(program: Command): void {
     .command('fetch')
     .description('fetch one image into the store of this host, verified')
     .argument('<image>', 'image id or magnet link');
-  addTransportOptions(command)
+  addWebSeedOptions(addTransportOptions(command))
     .addOption(trackerOption())
     .addOption(repeatable(new Option('--peer <host:port>', 'a peer to connect to; several times')))
     .addOption(directoryOption())
@@ -77,8 +81,12 @@ async function runFetch(
   infoHashOf(imageId);
   const trackers = options.tracker ?? magnet?.trackers ?? [];
   const peers = (options.peer ?? []).map(parseEndpoint);
-  if (trackers.length === 0 && peers.length === 0) {
-    throw new ConfigError('CONFIG_MISSING', 'say whom to ask: --tracker URL or --peer HOST:PORT');
+  const webSeeds = webSeedsOf(options);
+  if (trackers.length === 0 && peers.length === 0 && webSeeds.webSeeds.length === 0) {
+    throw new ConfigError(
+      'CONFIG_MISSING',
+      'say whom to ask: --tracker URL, --peer HOST:PORT or --web-seed URL',
+    );
   }
   const directory = new FetcherDirectory(options.dir);
   await using resources = new AsyncDisposableStack();
@@ -94,6 +102,7 @@ async function runFetch(
     { store, durability: durable, random: Math.random, now: () => performance.now() },
     {
       ...transport,
+      ...webSeeds,
       host: options.host,
       port: options.port,
       trackers,

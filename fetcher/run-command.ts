@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import {
   addTransportOptions,
+  addWebSeedOptions,
   downloadLimitOption,
   hostOption,
   jsonOption,
@@ -19,12 +20,14 @@ import {
   type LogLevel,
   type CommandContext,
   type TransportOptions,
+  type WebSeedOptions,
+  webSeedsOf,
 } from '../src/cli/index.ts';
 import { ConfigError } from '../src/errors.ts';
 import { directoryOption } from './directory-option.ts';
 import { FetcherDirectory } from './fetcher-directory.ts';
 
-interface RunOptions extends TransportOptions {
+interface RunOptions extends TransportOptions, WebSeedOptions {
   readonly dir: string;
   readonly tracker?: readonly string[];
   readonly root?: string;
@@ -51,7 +54,7 @@ export function addRunCommand(program: Command): void {
   const command = program
     .command('run')
     .description('follow channels, and keep this host at what they name, until it is ended');
-  addTransportOptions(command)
+  addWebSeedOptions(addTransportOptions(command))
     .addOption(trackerOption())
     .addOption(
       new Option('--root <file>', 'the root.json that is believed, and nothing else').env(
@@ -127,6 +130,7 @@ async function run(options: RunOptions, { output, signal }: CommandContext): Pro
     {
       directory: options.dir,
       trackers: options.tracker ?? [],
+      ...webSeedsOf(options),
       root,
       follow,
       supplies,

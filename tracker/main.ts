@@ -84,7 +84,7 @@ function addServe(program: Command): void {
         'how many hosts may ask the web seed of an image at once',
       )
         .argParser((text: string) => parseInteger(text, 0, 1_000))
-        .env('STARLING_ORIGIN_ASKERS')
+        .env('STARLING_TRACKER_ORIGIN_ASKERS')
         .default(3),
     )
     .addOption(
@@ -93,7 +93,7 @@ function addServe(program: Command): void {
         'what all hosts together may take from the web seed of an image: copies, or bytes like 3GiB',
       )
         .argParser(parseOriginBudget)
-        .env('STARLING_ORIGIN_BUDGET')
+        .env('STARLING_TRACKER_ORIGIN_BUDGET')
         .default({ copies: 1.5 }, '1.5'),
     )
     .addOption(logLevelOption())

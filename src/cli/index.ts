@@ -20,4 +20,5 @@ export {
 export type { ProgressBar } from './progress-bar.ts';
 export * from './units.ts';
 export { starlingVersion } from './version.ts';
+export { addWebSeedOptions, webSeedsOf, type WebSeedOptions } from './web-seed-options.ts';
 export { addTransportOptions, openTransport, type TransportOptions } from './transport-options.ts';

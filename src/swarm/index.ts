@@ -10,7 +10,6 @@ export {
   type ExchangeComponents,
   type ExchangeInit,
 } from './exchange.ts';
-export { parseWebSeed } from './web-seed-url.ts';
 export { Seal, type SealInit } from './seal.ts';
 export type { LimitChange, Priority, RateLimits, SwarmLimits } from './swarm-data.ts';
 export { cancellableDelay } from './delay.ts';

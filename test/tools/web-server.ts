@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { onTestFinished } from 'vitest';
  * How a web server goes wrong with the content of an image; `.torrent` files it always serves well.
  * `wrongBytes`: right headers, other bytes. `shortBody`: ends before the range does. `wholeFiles`: 200
  * to range requests. `otherRange`: a range that nobody asked for. `stalls`: headers, half of the
- * body, and then nothing. `endless`: without a length, and without an end. `encoded`: gzip.
+ * body, and then nothing. `endless`: the range, and then more without end. `encoded`: gzip.
  */
 export type WebLie =
   | 'wrongBytes'
@@ -96,7 +96,7 @@ export class WebServer {
     const last = Number(match?.[2] ?? stats.size - 1);
     const asked = { path, first, last, size: stats.size, ranged: match !== null };
     if (lie === undefined) this.#serve(response, asked);
-    else this.#lie(response, asked, lie);
+    else this.#lie(response, asked, lie, await readFile(join(this.#folder, path)));
   }
 
   #head(response: ServerResponse, { first, last, size, ranged }: Asked): void {
@@ -113,11 +113,13 @@ export class WebServer {
     stream.pipe(response);
   }
 
-  #lie(response: ServerResponse, asked: Asked, lie: WebLie): void {
+  #lie(response: ServerResponse, asked: Asked, lie: WebLie, file: Buffer): void {
     const length = asked.last - asked.first + 1;
     const write = (bytes: number) => {
       this.sentBytes += bytes;
-      response.write(Buffer.alloc(bytes, 'x'));
+      const { first } = asked;
+      const isTrue = lie !== 'wrongBytes';
+      response.write(isTrue ? file.subarray(first, first + bytes) : Buffer.alloc(bytes, 'x'));
     };
     switch (lie) {
       case 'wrongBytes':
@@ -145,21 +147,23 @@ export class WebServer {
         this.#serve(response, asked);
         return;
       case 'endless':
-        this.#pour(response, asked);
+        this.#pour(response, asked, file);
         return;
       default:
         response.destroy();
     }
   }
 
-  #pour(response: ServerResponse, asked: Asked): void {
+  #pour(response: ServerResponse, asked: Asked, file: Buffer): void {
     const { first, last, size, ranged } = asked;
     if (ranged) response.setHeader('content-range', `bytes ${first}-${last}/${size}`);
     response.writeHead(ranged ? 206 : 200);
+    // The last byte comes with what is too much.
+    response.write(file.subarray(first, last));
     const more = () => {
       if (response.destroyed) return;
       this.sentBytes += 65_536;
-      if (response.write(Buffer.alloc(65_536, 'x'))) setImmediate(more);
+      if (response.write(Buffer.alloc(65_536, file.subarray(last, last + 1)))) setImmediate(more);
       else response.once('drain', more);
     };
     more();
