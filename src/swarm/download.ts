@@ -221,7 +221,6 @@ export class Download {
     if (this.#outstandingBytes > 0 && !this.#budget.hasRoom(pieceSizeBytes)) return undefined;
     const piece = this.#pickNext(peer, source, askable) ?? this.#picker.pick(askable);
     if (piece === undefined) {
-      if (peer.isOrigin) return undefined;
       // Doubling costs bandwidth: only who has nothing else to send does it.
       return source.pieces.size > 0 ? undefined : this.#pickDoubled(peer, source);
     }
@@ -241,9 +240,12 @@ export class Download {
 
   #pickDoubled(peer: Peer, source: Source): number | undefined {
     const helper = this.#paceOf(peer, source);
+    const { askable } = peer;
     for (const [piece, owners] of this.#owners) {
       if (owners.length >= endGameOwners || owners.includes(peer)) continue;
-      if (peer.pieces?.has(piece) !== true) continue;
+      if (askable?.has(piece) !== true) continue;
+      // The origin is asked for nothing twice.
+      if (peer.isOrigin && owners.some(({ isOrigin }) => isOrigin)) continue;
       const sizeBytes = this.#incoming.pieces.sizeBytes(piece);
       const slow = owners.every((owner) => {
         const owing = this.#sources.get(owner);

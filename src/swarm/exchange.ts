@@ -19,6 +19,7 @@ import type { SwarmStatus } from './swarm-status.ts';
 import { V1Seed } from './v1-seed.ts';
 import { WebPeer } from './web-peer.ts';
 import { webSeedFolder } from './web-seed-url.ts';
+import type { OriginPace } from './web-rates.ts';
 import { WebSeeds } from './web-seeds.ts';
 
 export interface ExchangeComponents {
@@ -103,6 +104,7 @@ export class Exchange implements AsyncDisposable {
   readonly #ports = new Map<Transport, number>();
   /** Who may have a sealed connection. */
   #members: ReadonlySet<string> = new Set();
+  readonly #originPace: OriginPace = { bytesPerSecond: 0 };
   #nextKey = 1;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
@@ -381,6 +383,7 @@ export class Exchange implements AsyncDisposable {
     return new WebSeeds(
       {
         now,
+        pace: this.#originPace,
         open: ({ url, name }) => {
           const { link, lane } = this.#lanes.openWebSeed(url);
           const onClosed = () => this.#peers.delete(link);

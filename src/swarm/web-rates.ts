@@ -1,18 +1,28 @@
 /** How much the newest second counts. */
 const smoothing = 0.3;
 
+/** How fast web seeds are known to be; what was measured of one image holds for the next. */
+export interface OriginPace {
+  /** 0: they were never asked. */
+  bytesPerSecond: number;
+}
+
 /** How fast peers and web seeds send, measured about once a second. */
 export class WebRates {
   /** What all peers together send. */
   swarmBytesPerSecond = 0;
-  /** What web seeds sent when they were asked last; 0: they never were. */
-  originBytesPerSecond = 0;
   readonly #now: () => number;
+  readonly #origin: OriginPace;
   #last: { ms: number; peers: number; origin: number } | undefined;
   #wasBusy = false;
 
-  constructor(components: { now: () => number }) {
+  constructor(components: { now: () => number; pace: OriginPace }) {
     this.#now = components.now;
+    this.#origin = components.pace;
+  }
+
+  get originBytesPerSecond(): number {
+    return this.#origin.bytesPerSecond;
   }
 
   /**
@@ -31,7 +41,7 @@ export class WebRates {
       // A web seed that was not asked all the time says nothing of how fast it is.
       if (isBusy && this.#wasBusy) {
         const origin = (now.origin - last.origin) / seconds;
-        this.originBytesPerSecond += smoothing * (origin - this.originBytesPerSecond);
+        this.#origin.bytesPerSecond += smoothing * (origin - this.#origin.bytesPerSecond);
       }
     }
     this.#wasBusy = isBusy;

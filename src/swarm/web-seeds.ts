@@ -12,7 +12,7 @@ import { OriginPermit, type OriginPermitInit } from './origin-permit.ts';
 import type { Peer, PeerListener } from './peer.ts';
 import { fetchMetainfo } from './web-metadata.ts';
 import type { WebPeer } from './web-peer.ts';
-import { WebRates } from './web-rates.ts';
+import { WebRates, type OriginPace } from './web-rates.ts';
 
 /** What a swarm shows its web seeds. */
 export interface WebSeededSwarm {
@@ -33,6 +33,8 @@ export interface WebSeededSwarm {
 
 export interface WebSeedsComponents {
   readonly now: () => number;
+  /** How fast web seeds are, for all images of this host. */
+  readonly pace: OriginPace;
   /** Makes a link to a web seed. */
   readonly open: (init: { url: string; name: string }) => WebPeer;
   readonly onWarning: (message: string, error: unknown) => void;
@@ -77,7 +79,7 @@ export class WebSeeds implements PeerListener {
     this.#components = components;
     this.#init = init;
     this.#begunMs = components.now();
-    this.#rates = new WebRates({ now: components.now });
+    this.#rates = new WebRates(components);
     this.#entries = init.urls.map((url) => {
       const { protocol, host, pathname } = new URL(url);
       const name = `${protocol}//${host}${pathname}`;

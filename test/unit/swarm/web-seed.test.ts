@@ -1,13 +1,17 @@
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { Agent } from 'node:https';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import type { PeerError } from '../../../src/errors.ts';
 import type { StoredImage } from '../../../src/image/index.ts';
 import type { ExchangeInit } from '../../../src/swarm/index.ts';
+import { WebRequest } from '../../../src/swarm/data/web-request.ts';
 import { bakeSketch } from '../../tools/baked-image.ts';
 import { openExchange } from '../../tools/running-exchange.ts';
 import { seededBytes } from '../../tools/seeded-random.ts';
 import { describeTree, type TreeSketch } from '../../tools/tree-sketch.ts';
 import { WebServer, type WebLie } from '../../tools/web-server.ts';
 import { temporaryDirectory } from '../../tools/with-temporary-directory.ts';
+import { listening, newHost } from '../trust/tls-pair.ts';
 
 const sketch: TreeSketch = {
   'bin/app': { executable: seededBytes(1, 300_000) },
@@ -139,6 +143,45 @@ test('the origin is left alone while a seed is connected', async () => {
   host.exchange.addEndpoint(image.imageId, seed.endpoint);
   await host.swarm.completed;
   expect(server.requests).toEqual([]);
+});
+
+test('a seed that is slower than the web seed was is helped by it', async () => {
+  const { image, server } = await openOrigin();
+  const host = await openFetcher(image, {
+    webSeeds: [server.template],
+    downloadBytesPerSecond: 1_500_000,
+  });
+  await host.until(({ receivedBytes }) => receivedBytes > 2_500_000);
+  const directory = await temporaryDirectory();
+  const seed = await openExchange(directory, { uploadBytesPerSecond: 50_000 });
+  seed.exchange.seed(await bakeSketch(directory, sketch));
+  host.exchange.addEndpoint(image.imageId, seed.endpoint);
+  await host.swarm.completed;
+  const bySeed = host.swarm.status().sources.find(({ peer }) => !peer.startsWith('http'));
+  expect(bySeed?.receivedBytes ?? 0).toBeLessThan(1_000_000);
+});
+
+test('a web seed whose certificate nobody vouches for is not asked', async () => {
+  const { options } = await newHost();
+  const { port } = await listening({ key: options.key, cert: options.cert }, () => undefined);
+  const agent = new Agent();
+  onTestFinished(() => {
+    agent.destroy();
+  });
+  const range = { offsetBytes: 0, lengthBytes: 1, fileBytes: 1 };
+  const url = new URL(`https://127.0.0.1:${port}/file`);
+  const failure = await new Promise<PeerError>((resolve, reject) => {
+    new WebRequest(
+      { agent, now: () => 0 },
+      { url, ...range },
+      {
+        onBytes: reject,
+        onDone: reject,
+        onFailed: resolve,
+      },
+    );
+  });
+  expect(failure.message).toMatch(/self-signed/);
 });
 
 test('what no peer has comes from the origin, and nothing else', async () => {
