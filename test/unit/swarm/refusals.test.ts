@@ -42,7 +42,7 @@ type TestSeal = Pick<Seal, 'peerId' | 'tls' | 'onChange'> & { members: ReadonlyS
 
 /** The seal of a new host, which knows these and, unless told otherwise, itself as members. */
 async function sealOf(others: readonly TestSeal[], knowsItself = true): Promise<TestSeal> {
-  const identity = await Identity.generate();
+  const identity = Identity.generate();
   const certificate = await makePeerCertificate(identity, { now: new Date() });
   const members = new Set(others.map(({ peerId }) => peerId));
   if (knowsItself) members.add(identity.peerId);
