@@ -1,10 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, onTestFinished, test, vi } from 'vitest';
-import { TrackerClient } from '../../src/api/index.ts';
-import { magnetLink, type StoredImage } from '../../src/image/index.ts';
-import { createKeys } from '../../src/trust/index.ts';
-import { startTracker } from '../../tracker/index.ts';
+import { expect, test } from 'vitest';
+import { magnetLink } from '../../src/image/index.ts';
 import { bakeSketch } from '../tools/baked-image.ts';
 import { describeTree } from '../tools/tree-sketch.ts';
 import { temporaryDirectory } from '../tools/with-temporary-directory.ts';
@@ -13,33 +9,8 @@ import { torrentPath } from './image-files.ts';
 import { LibtorrentClient } from './libtorrent-client.ts';
 import { describeWithLibtorrent } from './libtorrent.ts';
 import { runFetch, startSeeder } from './program.ts';
+import { runTracker } from './running-tracker.ts';
 import { smallPieceBytes, travellingTree } from './travelling-tree.ts';
-
-interface RunningTracker {
-  readonly url: string;
-  /** Returns when the tracker knows a seed of this image. */
-  knowsSeed(image: StoredImage): Promise<void>;
-}
-
-async function runTracker(): Promise<RunningTracker> {
-  const { rootPath } = await createKeys(await temporaryDirectory(), { now: new Date() });
-  const directory = await temporaryDirectory();
-  const tracker = await startTracker({ port: 0, directory, rootPath, logLevel: 'silent' });
-  onTestFinished(() => tracker[Symbol.asyncDispose]());
-  const { url, tokenPath } = tracker;
-  const token = (await readFile(tokenPath, 'utf8')).trim();
-  const client = new TrackerClient({}, { url, token });
-  return {
-    url,
-    async knowsSeed({ metainfo }) {
-      const infoHash = metainfo.info.infoHash.toString('hex');
-      const look = async () => {
-        expect((await client.swarm(infoHash)).seeds).toBe(1);
-      };
-      await vi.waitFor(look, { timeout: 30_000 });
-    },
-  };
-}
 
 describeWithLibtorrent('libtorrent and our programs find each other by our tracker', () => {
   const kinds = [
