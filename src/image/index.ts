@@ -44,4 +44,11 @@ export {
   type V1Segment,
 } from './v1-layout.ts';
 export { readV1Bytes } from './v1-reader.ts';
-export { encodeV1Torrent, v1HalfOf, v1Piece, v1TorrentOf, type V1Torrent } from './v1-torrent.ts';
+export {
+  encodeV1Torrent,
+  readV1Torrent,
+  v1HalfOf,
+  v1Piece,
+  v1TorrentOf,
+  type V1Torrent,
+} from './v1-torrent.ts';

@@ -1,9 +1,12 @@
+import { base32 } from 'multiformats/bases/base32';
 import { ImageError } from '../errors.ts';
 import { imageIdOf } from './image-id.ts';
 
 export interface Magnet {
   readonly imageId: string;
   readonly infoHash: Buffer;
+  /** Of a hybrid: the v1 info-hash (`urn:btih`) that the link claims, 20 bytes. */
+  readonly v1InfoHash?: Buffer;
   readonly name?: string;
   readonly trackers: readonly string[];
 }
@@ -37,7 +40,7 @@ function linkTo(
 }
 
 /**
- * Reads a magnet link with a v2 info-hash.
+ * Reads a magnet link with a v2 info-hash, and maybe the v1 info-hash of the same hybrid.
  * @throws ImageError IMAGE_ID when it is none, or names a v1 torrent only.
  */
 export function parseMagnet(text: string): Magnet {
@@ -53,11 +56,23 @@ export function parseMagnet(text: string): Magnet {
   const match = /^urn:btmh:1220([0-9a-f]{64})$/i.exec(topic);
   if (match?.[1] === undefined) throw refuse('its urn:btmh is not a SHA-256 multihash (1220…)');
   const infoHash = Buffer.from(match[1], 'hex');
+  const v1 = v1InfoHashOf(fields, refuse);
   const name = fields.get('dn');
   return {
     imageId: imageIdOf(infoHash),
     infoHash,
     trackers: fields.getAll('tr').slice(0, 100),
+    ...(v1 === undefined ? {} : { v1InfoHash: v1 }),
     ...(name === null ? {} : { name }),
   };
+}
+
+/** In hex, or, as old links have it, in base32 (BEP 9). */
+function v1InfoHashOf(fields: URLSearchParams, refuse: (why: string) => Error): Buffer | undefined {
+  const topic = fields.getAll('xt').find((value) => value.startsWith('urn:btih:'));
+  if (topic === undefined) return undefined;
+  const text = topic.slice('urn:btih:'.length);
+  if (/^[0-9a-f]{40}$/i.test(text)) return Buffer.from(text, 'hex');
+  if (/^[a-z2-7]{32}$/i.test(text)) return Buffer.from(base32.baseDecode(text.toLowerCase()));
+  throw refuse('its urn:btih is no SHA-1, in hex or base32');
 }

@@ -134,6 +134,37 @@ function entryOf(
   return { path: parts.join('/'), lengthBytes, attributes };
 }
 
+/**
+ * Where the files of an image lie in a v1-only torrent that is given, as far as fetching by it needs
+ * to know. Its SHA-1 hashes are not used: what is fetched is verified as ever.
+ * @throws ImageError IMAGE_METAINFO when it is malformed, or describes other files, or has anything
+ * between them
+ */
+export function readV1Torrent(info: ImageInfo, bytes: Uint8Array): V1Layout {
+  const torrent = decodeBencode(bytes);
+  const dictionary = torrent instanceof Map ? torrent.get('info') : undefined;
+  const listed = dictionary instanceof Map ? dictionary.get('files') : undefined;
+  if (!(dictionary instanceof Map) || !Array.isArray(listed)) {
+    throw refuse(info, 'the v1-only torrent has no list of files');
+  }
+  const pieceSizeBytes = dictionary.get('piece length');
+  if (typeof pieceSizeBytes !== 'number' || pieceSizeBytes < 16_384) {
+    throw refuse(info, 'the v1-only torrent has pieces of less than 16 KiB');
+  }
+  const { files, sizeBytes } = filesOf(info, listed);
+  const space = v1Space(info);
+  const differs = space.files.find(({ path, startBytes }, index) => {
+    const other = files[index];
+    return other?.path !== path || other.startBytes !== startBytes;
+  });
+  if (differs !== undefined) {
+    throw refuse(info, `"${differs.path}" lies elsewhere in the v1-only torrent`);
+  }
+  // Decoding is strict, so encoding gives back the very bytes that are hashed.
+  const infoHash = hash('sha1', encodeBencode(dictionary), 'buffer');
+  return { ...space, pieceSizeBytes, sizeBytes, infoHash };
+}
+
 /** The bytes of the .torrent: the same for the same image and trackers, so without date or author. */
 export function encodeV1Torrent(torrent: V1Torrent, trackers: readonly string[] = []): Buffer {
   return encodeBencode({

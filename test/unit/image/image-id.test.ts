@@ -49,6 +49,14 @@ test('a magnet link names the image by the multihash of its info-hash', () => {
   expect(parseMagnet(link)).toEqual({ imageId, infoHash, trackers: [] });
 });
 
+test.each(['0123456789abcdef0123456789ABCDEF01234567', 'AERUKZ4JVPG66AJDIVTYTK6N54ASGRLH'])(
+  'a magnet link of a hybrid has its v1 info-hash too, in hex or base32',
+  (v1) => {
+    const { v1InfoHash } = parseMagnet(`${magnetLink({ infoHash })}&xt=urn:btih:${v1}`);
+    expect(v1InfoHash?.toString('hex')).toBe('0123456789abcdef0123456789abcdef01234567');
+  },
+);
+
 test('what is written into a magnet link is read from it', () => {
   fc.assert(
     fc.property(
@@ -67,6 +75,7 @@ test.each([
   ['no magnet link', 'http://example.com/?xt=urn:btmh:1220'],
   ['one without a topic', 'magnet:?dn=name'],
   ['one of a v1 torrent', `magnet:?xt=urn:btih:${'0'.repeat(40)}`],
+  ['one whose v1 hash is none', `magnet:?xt=urn:btmh:1220${'0'.repeat(64)}&xt=urn:btih:12`],
   ['one with another hash function', `magnet:?xt=urn:btmh:1114${'0'.repeat(40)}`],
   ['one whose hash is too short', `magnet:?xt=urn:btmh:1220${'0'.repeat(63)}`],
   ['one whose hash is too long', `magnet:?xt=urn:btmh:1220${'0'.repeat(65)}`],

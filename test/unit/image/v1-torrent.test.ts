@@ -9,6 +9,7 @@ import {
   makeV1Torrent,
   parseInfo,
   readV1Bytes,
+  readV1Torrent,
   v1HalfOf,
   v1MagnetLink,
   v1Piece,
@@ -157,4 +158,28 @@ test.each([
 test('an image without a v1 half has none', async () => {
   const image = await baked(false);
   expect(() => v1HalfOf(image.metainfo.info)).toThrow('it is no hybrid');
+});
+
+test('a v1-only torrent that is given says where each file lies, and its info-hash', async () => {
+  const image = await baked(false);
+  const made = await makeV1Torrent(image);
+  expect(readV1Torrent(image.metainfo.info, encodeV1Torrent(made))).toEqual(made.layout);
+});
+
+test.each([
+  [
+    'names a file that the image has not',
+    (files: Files) => files[0]?.set('path', [Buffer.from('x')]),
+  ],
+  ['gives a file another length', (files: Files) => files[1]?.set('length', 1)],
+  ['lacks a file', (files: Files) => files.splice(0, 1)],
+  ['has files in another order', (files: Files) => files.reverse()],
+  ['has padding', (files: Files) => files.splice(1, 0, padding(5))],
+])('a v1-only torrent that %s is refused', async (_what, spoil) => {
+  const image = await baked(false);
+  const torrent = decodeBencode(encodeV1Torrent(await makeV1Torrent(image))) as BencodeDictionary;
+  spoil((torrent.get('info') as BencodeDictionary).get('files') as Files);
+  expect(() => readV1Torrent(image.metainfo.info, encodeBencode(torrent))).toThrow(
+    expect.objectContaining({ code: 'IMAGE_METAINFO' }),
+  );
 });
