@@ -115,7 +115,7 @@ export class SwarmTable {
 
   /**
    * Takes an announcement in and draws the peers to tell of: never the one that asks, none of the
-   * other transport, no seeds for a seed. The counts are of both transports. `full` when the peer is new and there is no room for it; nothing has changed then.
+   * other transport, no seeds for a seed, unless it is a plain one that starts. The counts are of both transports. `full` when the peer is new and there is no room for it; nothing has changed then.
    */
   announce(announcement: Announcement, nowMs: number): AnnounceResult {
     this.#expire(nowMs);
@@ -134,7 +134,7 @@ export class SwarmTable {
     if (before !== undefined) this.#unlink(before);
     const peer = this.#link(swarm, before, endpoint, announcement);
     if (announcement.event === 'completed' && peer.leftBytes === 0 && !wasSeed) swarm.completed++;
-    return { ...countsOf(swarm), peers: this.#draw(swarm, peer, announcement.wanted) };
+    return { ...countsOf(swarm), peers: this.#draw(swarm, peer, announcement) };
   }
 
   /** The counts of a swarm; undefined when nobody is in it. */
@@ -181,10 +181,12 @@ export class SwarmTable {
     return swarm;
   }
 
-  #draw(swarm: SwarmEntry, asking: Peer, wanted: number): ListedPeer[] {
+  #draw(swarm: SwarmEntry, asking: Peer, { wanted, event }: Announcement): ListedPeer[] {
     if (wanted === 0) return [];
+    // aria2 starts with a magnet link, not knowing what there is to fetch, as if nothing were left.
+    const mayNeedSeeds = event === 'started' && asking.transport === 'plain';
     const { seeds, downloaders } = swarm.roles[asking.transport];
-    const seedCount = asking.leftBytes === 0 ? 0 : seeds.length;
+    const seedCount = asking.leftBytes === 0 && !mayNeedSeeds ? 0 : seeds.length;
     // Two more than wanted: the one that asks may be drawn, and once more by its other address.
     const drawn: ListedPeer[] = [];
     for (const index of sampleIndices(seedCount + downloaders.length, wanted + 2, this.#random)) {

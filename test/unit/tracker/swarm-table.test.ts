@@ -43,6 +43,17 @@ test('a peer is not told of itself by its other address', () => {
   expect(idsOf(swarms.announce(peer(1, { address, wanted: 1 }), 0))).toEqual(['peer 2']);
 });
 
+test('who starts with nothing left is told of seeds too, on the plain transport alone', () => {
+  const swarms = table();
+  for (const transport of ['plain', 'sealed'] as const) {
+    const whole = { leftBytes: 0, transport };
+    swarms.announce(peer(transport === 'plain' ? 1 : 2, whole), 0);
+    const told = swarms.announce(peer(3, { ...whole, event: 'started' }), 0);
+    expect(idsOf(told)).toEqual(transport === 'plain' ? ['peer 1'] : []);
+    expect(idsOf(swarms.announce(peer(3, whole), 0))).toEqual([]);
+  }
+});
+
 test('a seed is told of downloaders only, a downloader of both', () => {
   const swarms = table();
   for (let index = 0; index < 4; index++) {
