@@ -26,10 +26,7 @@ export const aria2Client: TorrentClient = {
   makesEmptyFiles: true,
 
   async fetch(source, peer, into) {
-    const directed = withTracker(source, await onePeerTracker(peer));
-    const aria2 = await start(directed, into, ['--seed-time=0']);
-    const ended = await aria2.ended();
-    if (ended !== 'exit code 0') throw new Error(`aria2c ended with ${ended}: ${aria2.said()}`);
+    await fetchByTracker(withTracker(source, await onePeerTracker(peer)), into);
   },
 
   async seed(torrent, directory) {
@@ -40,6 +37,13 @@ export const aria2Client: TorrentClient = {
     return port;
   },
 };
+
+/** Fetches with aria2c from whom the trackers of the source name. */
+export async function fetchByTracker(source: TorrentSource, into: string): Promise<void> {
+  const aria2 = await start(source, into, ['--seed-time=0']);
+  const ended = await aria2.ended();
+  if (ended !== 'exit code 0') throw new Error(`aria2c ended with ${ended}: ${aria2.said()}`);
+}
 
 async function start(
   source: TorrentSource,

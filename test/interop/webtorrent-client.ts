@@ -9,6 +9,11 @@ export type WebTorrentTask = ({ readonly torrent: string } | { readonly magnet: 
   readonly directory: string;
   /** `host:port` of a TCP peer. */
   readonly peer?: string;
+  /**
+   * Whether it encrypts connections (PE): 0 never. By default it opens with it, and does not try
+   * again without; what it accepts may be plain.
+   */
+  readonly secure?: 0;
 };
 
 const listening = z.object({ event: z.literal('listening'), port: z.int().min(1) });
@@ -32,6 +37,17 @@ export const webtorrentClient: TorrentClient = {
   },
 };
 
+/** webtorrent that does not encrypt, as our open listener needs it. */
+export const plainWebtorrentClient: TorrentClient = {
+  ...webtorrentClient,
+
+  async fetch(source, peer, into) {
+    const rest = { directory: into, peer: `${peer.host}:${peer.port}`, secure: 0 } as const;
+    await using client = start(source, rest);
+    await client.take(whole, 'that it has all');
+  },
+};
+
 /**
  * Fetches with webtorrent from whom the trackers of the source name.
  * @returns by what it was connected: `webrtc`, `tcpOutgoing`, `tcpIncoming`
@@ -43,7 +59,7 @@ export async function fetchByTracker(source: TorrentSource, into: string): Promi
 
 function start(
   source: TorrentSource,
-  rest: { readonly directory: string; readonly peer?: string },
+  rest: Omit<WebTorrentTask, 'torrent' | 'magnet'>,
 ): JsonProcess {
   const client = new JsonProcess(process.execPath, [
     join(import.meta.dirname, 'webtorrent-process.ts'),

@@ -23,6 +23,7 @@ const client = new WebTorrent({
   natUpnp: false,
   natPmp: false,
   webSeeds: false,
+  ...('secure' in task ? { secure: task.secure } : {}),
   tracker: { rtcConfig: { iceServers: [], bindAddress: host } },
 });
 client.on('error', fail);
