@@ -29,6 +29,8 @@ interface FetchOptions extends TransportOptions, WebSeedOptions {
   readonly dir: string;
   readonly tracker?: readonly string[];
   readonly peer?: readonly string[];
+  readonly torrent?: string;
+  readonly v1Torrent?: string;
   readonly host: string;
   readonly port: number;
   readonly uploadLimit: number;
@@ -44,16 +46,29 @@ Examples:
   fetcher fetch baf5rei… --members members --tracker http://tracker:7070 --dir /var/lib/starling
   fetcher fetch baf5rei… --open --web-seed 'http://origin/store/{id}/'
   fetcher fetch 'magnet:?xt=urn:btmh:1220…' --open --peer 127.0.0.1:6881 --deadline 10m
+  fetcher fetch --torrent hello.torrent --v1-torrent hello-v1.torrent --open --peer 127.0.0.1:6881
 `;
 
 export function addFetchCommand(program: Command): void {
   const command = program
     .command('fetch')
     .description('fetch one image into the store of this host, verified')
-    .argument('<image>', 'image id or magnet link');
+    .argument('[image]', 'image id or magnet link; with --torrent it may be left out');
   addWebSeedOptions(addTransportOptions(command))
     .addOption(trackerOption())
     .addOption(repeatable(new Option('--peer <host:port>', 'a peer to connect to; several times')))
+    .addOption(
+      new Option(
+        '--torrent <file>',
+        'the .torrent of the image, v2 or hybrid: peers need not have it',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--v1-torrent <file>',
+        'with --torrent and --open: its v1-only torrent; who has that is asked for blocks too',
+      ),
+    )
     .addOption(directoryOption())
     .addOption(hostOption())
     .addOption(portOption())
@@ -62,24 +77,24 @@ export function addFetchCommand(program: Command): void {
     .addOption(deadlineOption())
     .addOption(jsonOption())
     .addHelpText('after', examples)
-    .action((image: string, options: FetchOptions) =>
+    .action((image: string | undefined, options: FetchOptions) =>
       runCommand(options, (context) => runFetch(image, options, context)),
     );
 }
 
 async function runFetch(
-  argument: string,
+  argument: string | undefined,
   options: FetchOptions,
   { output, signal }: CommandContext,
 ): Promise<void> {
-  output.line(`fetching ${argument}`);
-  const { durable, ImageStore, infoHashOf, parseMagnet } = await import('../src/image/index.ts');
+  output.line(`fetching ${argument ?? options.torrent ?? 'an image'}`);
+  const { durable, ImageStore } = await import('../src/image/index.ts');
   const { Exchange } = await import('../src/swarm/index.ts');
   const { FetcherDirectory } = await import('./fetcher-directory.ts');
-  const magnet = argument.startsWith('magnet:') ? parseMagnet(argument) : undefined;
-  const imageId = magnet?.imageId ?? argument;
-  infoHashOf(imageId);
-  const trackers = options.tracker ?? magnet?.trackers ?? [];
+  const { readWantedImage } = await import('./wanted-image.ts');
+  const wanted = await readWantedImage(argument, options);
+  const { imageId } = wanted;
+  const trackers = options.tracker ?? wanted.trackers;
   const peers = (options.peer ?? []).map(parseEndpoint);
   const webSeeds = webSeedsOf(options);
   if (trackers.length === 0 && peers.length === 0 && webSeeds.webSeeds.length === 0) {
@@ -117,7 +132,7 @@ async function runFetch(
   resources.use(exchange);
   try {
     const known = (await store.has(imageId)) ? await store.read(imageId) : undefined;
-    const swarm = known === undefined ? exchange.fetch(imageId) : exchange.seed(known);
+    const swarm = known === undefined ? exchange.fetch(imageId, wanted) : exchange.seed(known);
     for (const peer of peers) exchange.addEndpoint(imageId, peer);
     const image = await abortable(swarm.completed, signal);
     bar.stop();

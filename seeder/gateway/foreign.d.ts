@@ -55,6 +55,8 @@ declare module 'webtorrent' {
       natUpnp?: boolean;
       natPmp?: boolean;
       webSeeds?: boolean;
+      /** Encrypted connections (PE): 0 none, 1 (the default) what it opens, 2 all. */
+      secure?: 0 | 1 | 2;
       tracker?: TrackerOptions | false;
       /** Bytes a second; -1: unlimited. */
       uploadLimit?: number;

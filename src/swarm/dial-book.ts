@@ -5,6 +5,10 @@ interface Entry {
   state: 'idle' | 'dialing' | 'connected' | 'forgone';
   failures: number;
   notBeforeMs: number;
+  /** Under which info-hash it is dialed: the one that worked, or is next to be tried. */
+  hash: Buffer | undefined;
+  /** The hashes to which it gave no answer since one worked. */
+  unanswered: string[];
 }
 
 const maxEntries = 2_000;
@@ -31,13 +35,23 @@ export class DialBook {
     return count;
   }
 
-  /** Notes endpoints. Those that were given up before get another chance. */
-  add(endpoints: readonly Endpoint[]): void {
+  /**
+   * Notes endpoints. Those that were given up before get another chance.
+   * @param hash the info-hash under which they are known, to be tried first
+   */
+  add(endpoints: readonly Endpoint[], hash?: Buffer): void {
     for (const endpoint of endpoints) {
       const key = keyOf(endpoint);
       if (endpoint.port === 0 || this.#entries.has(key)) continue;
       if (this.#entries.size >= maxEntries) return;
-      this.#entries.set(key, { endpoint, state: 'idle', failures: 0, notBeforeMs: 0 });
+      this.#entries.set(key, {
+        endpoint,
+        state: 'idle',
+        failures: 0,
+        notBeforeMs: 0,
+        hash,
+        unanswered: [],
+      });
     }
   }
 
@@ -56,11 +70,37 @@ export class DialBook {
     return undefined;
   }
 
+  /** Under which of the hashes of an image this endpoint is to be dialed; the first is the best. */
+  hashFor(endpoint: Endpoint, hashes: readonly Buffer[]): Buffer | undefined {
+    const entry = this.#entries.get(keyOf(endpoint));
+    const noted = entry?.hash;
+    const usual = noted !== undefined && hashes.some((hash) => hash.equals(noted));
+    const hash = usual ? noted : hashes[0];
+    if (entry !== undefined) entry.hash = hash;
+    return hash;
+  }
+
   succeeded(endpoint: Endpoint): void {
     const entry = this.#entries.get(keyOf(endpoint));
     if (entry === undefined) return;
     entry.state = 'connected';
     entry.failures = 0;
+    entry.unanswered = [];
+  }
+
+  /**
+   * It took the connection and closed it without a handshake, as who does not know the info-hash
+   * does. Where another hash was not tried yet, it is dialed with that at once, else as after `ended`.
+   */
+  unanswered(endpoint: Endpoint, hashes: readonly Buffer[]): void {
+    const entry = this.#entries.get(keyOf(endpoint));
+    if (entry === undefined || entry.state === 'forgone') return;
+    if (entry.hash !== undefined) entry.unanswered.push(entry.hash.toString('hex'));
+    entry.hash = hashes.find((hash) => !entry.unanswered.includes(hash.toString('hex')));
+    if (entry.hash === undefined) {
+      entry.unanswered = [];
+      this.ended(endpoint);
+    } else entry.state = 'idle';
   }
 
   /** Never dials this endpoint again: it is ourselves, or it lied. */

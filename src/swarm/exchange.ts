@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { ConfigError, PeerError } from '../errors.ts';
+import { ConfigError, isStarlingError, PeerError } from '../errors.ts';
 import type { TreeDurability, ImageStore, StoredImage, V1Torrent } from '../image/index.ts';
 import type { OriginBudget } from '../policy/index.ts';
 import type { Endpoint } from './announce.ts';
@@ -13,7 +13,7 @@ import { Peer } from './peer.ts';
 import { PieceBudget } from './piece-budget.ts';
 import { notMemberAnyMore, whyOutcast, whyUnanswered } from './refusals.ts';
 import type { Seal } from './seal.ts';
-import { Swarm } from './swarm.ts';
+import { Swarm, type SwarmInit } from './swarm.ts';
 import { SwarmData, type LimitChange, type RateLimits, type SwarmLimits } from './swarm-data.ts';
 import type { SwarmStatus } from './swarm-status.ts';
 import { V1Seed } from './v1-seed.ts';
@@ -73,9 +73,15 @@ export const defaultExchangeInit: ExchangeInit = {
 interface Membership {
   readonly swarm: Swarm;
   readonly data: SwarmData;
-  readonly announcers: readonly Announcer[];
+  readonly announcers: Announcer[];
   readonly dials: DialBook;
+  readonly webSeeds: WebSeeds | undefined;
+  /** The info-hashes, in hex, under which ordinary clients are told of it. */
+  readonly announced: Set<string>;
 }
+
+/** What is known of an image that is to be fetched, beside its id. */
+export type FetchInit = Pick<SwarmInit, 'infoBytes' | 'metainfo' | 'v1InfoHash' | 'v1'>;
 
 const handshakeTimeoutMs = 10_000;
 const tickMs = 1_000;
@@ -270,9 +276,8 @@ export class Exchange implements AsyncDisposable {
 
   /**
    * Fetches an image into the store, and then serves it. `swarm.completed` tells when it is whole.
-   * @param init.infoBytes the size of the info dictionary, where it was signed
    */
-  fetch(imageId: string, init: { infoBytes?: number | undefined } = {}): Swarm {
+  fetch(imageId: string, init: FetchInit = {}): Swarm {
     const known = this.#memberships.get(imageId);
     return known?.swarm ?? this.#join(imageId, init);
   }
@@ -338,10 +343,7 @@ export class Exchange implements AsyncDisposable {
     if (membership !== undefined) this.#dialMore(membership);
   }
 
-  #join(
-    imageId: string,
-    init: { infoBytes?: number | undefined; stored?: StoredImage | undefined },
-  ): Swarm {
+  #join(imageId: string, init: Omit<SwarmInit, 'imageId'>): Swarm {
     const { store, durability, random, now } = this.#components;
     const listenPort = () => this.port;
     const whyAlone = () => whyOutcast(this.#init.seal?.peerId, this.#members);
@@ -353,18 +355,26 @@ export class Exchange implements AsyncDisposable {
       { store, durability, random, now, listenPort, whyAlone, data, budget, webSeeds },
       { imageId, ...init },
     );
-    const onEndpoints = (endpoints: readonly Endpoint[]) => {
-      dials.add(endpoints);
-      this.#dialMore(membership);
+    const announcers: Announcer[] = [];
+    const membership: Membership = {
+      swarm,
+      data,
+      dials,
+      webSeeds,
+      announcers,
+      announced: new Set(),
     };
-    const announcers = [...this.#ports].map(([transport, port]) =>
-      this.#announce(swarm, { transport, port }, webSeeds, onEndpoints),
-    );
-    const membership: Membership = { swarm, data, dials, announcers };
     this.#memberships.set(imageId, membership);
     this.#byKey.set(data.key, membership);
+    for (const [transport, port] of this.#ports) {
+      announcers.push(this.#announce(membership, { transport, port, infoHash: swarm.infoHash }));
+    }
+    this.#announceV1Hashes(membership);
     this.#shareOut();
-    swarm.onChange = () => this.#init.onChange?.(swarm.status());
+    swarm.onChange = () => {
+      this.#announceV1Hashes(membership);
+      this.#init.onChange?.(swarm.status());
+    };
     swarm.completed.then(
       () => {
         this.#shareOut();
@@ -409,18 +419,22 @@ export class Exchange implements AsyncDisposable {
 
   /** Ordinary clients are told of the plain port, members of the sealed one. */
   #announce(
-    swarm: Swarm,
-    listener: { transport: Transport; port: number },
-    webSeeds: WebSeeds | undefined,
-    onEndpoints: (endpoints: readonly Endpoint[]) => void,
+    membership: Membership,
+    listener: { transport: Transport; port: number; infoHash: Buffer },
   ): Announcer {
+    const { swarm, dials, webSeeds } = membership;
+    const { infoHash } = listener;
     const own = listener.transport === this.#transport;
+    const onEndpoints = (endpoints: readonly Endpoint[]) => {
+      dials.add(endpoints, infoHash.subarray(0, 20));
+      this.#dialMore(membership);
+    };
     return new Announcer(this.#components, {
       trackers: this.#init.trackers,
       describe: () => {
         const status = swarm.status();
         return {
-          infoHash: swarm.infoHash,
+          infoHash,
           peerId: this.peerId,
           port: listener.port,
           sealed: listener.transport === 'sealed',
@@ -430,11 +444,33 @@ export class Exchange implements AsyncDisposable {
           wanted: own ? wantedPeers : 0,
         };
       },
-      origin: own ? webSeeds?.permit : undefined,
+      origin: own && infoHash === swarm.infoHash ? webSeeds?.permit : undefined,
       isStarving: () => own && !swarm.isWhole && swarm.peers.size === 0,
       onEndpoints: own ? onEndpoints : () => undefined,
       onError: this.#onAnnounceError,
     });
+  }
+
+  /**
+   * Ordinary clients look for a hybrid under its v1 hash, which may be known only later. Where an
+   * image is also asked of a v1-only swarm, it is announced there while it is fetched.
+   */
+  #announceV1Hashes(membership: Membership): void {
+    const { swarm, announcers, announced } = membership;
+    const port = this.openPort;
+    const isMember = this.#memberships.get(swarm.imageId) === membership;
+    if (port === undefined || !isMember) return;
+    for (const infoHash of swarm.wireHashes.slice(1)) {
+      if (announced.has(infoHash.toString('hex'))) continue;
+      announced.add(infoHash.toString('hex'));
+      const announcer = this.#announce(membership, { transport: 'plain', port, infoHash });
+      announcers.push(announcer);
+      if (infoHash !== swarm.v1?.infoHash) continue;
+      void swarm.completed.then(
+        () => announcer[Symbol.asyncDispose](),
+        () => undefined,
+      );
+    }
   }
 
   #tick(): void {
@@ -446,7 +482,8 @@ export class Exchange implements AsyncDisposable {
   }
 
   /** Who has an image whole waits to be asked. */
-  #dialMore({ swarm, dials }: Membership): void {
+  #dialMore(membership: Membership): void {
+    const { swarm, dials } = membership;
     const connected = new Set([...swarm.peers].map((peer) => peer.listenAddress));
     const isConnected = (endpoint: Endpoint) => connected.has(addressText(endpoint));
     while (
@@ -458,12 +495,18 @@ export class Exchange implements AsyncDisposable {
     ) {
       const endpoint = dials.next(isConnected);
       if (endpoint === undefined) return;
-      this.#dial(swarm, dials, endpoint);
+      this.#dial(membership, endpoint);
     }
   }
 
-  #dial(swarm: Swarm, dials: DialBook, endpoint: Endpoint): void {
-    const { infoHash } = swarm;
+  /** There is no v1 inside a fleet. */
+  #hashesFor(swarm: Swarm): Buffer[] {
+    return this.#transport === 'sealed' ? swarm.wireHashes.slice(0, 1) : swarm.wireHashes;
+  }
+
+  #dial(membership: Membership, endpoint: Endpoint): void {
+    const { swarm, dials } = membership;
+    const infoHash = dials.hashFor(endpoint, this.#hashesFor(swarm)) ?? swarm.infoHash;
     const { link, lane } = this.#lanes.dial(endpoint, {
       transport: this.#transport,
       handshake: Uint8Array.from(encodeHandshake({ infoHash, peerId: this.peerId })),
@@ -480,7 +523,11 @@ export class Exchange implements AsyncDisposable {
         swarm.onUnreached(whyUnanswered(peer.address, error, this.#init.seal?.peerId));
       }
       if (swarm.isBanned(peer.id)) dials.forgo(endpoint);
-      else dials.ended(endpoint);
+      else if (peer.handshake !== undefined || neverOpened(error)) dials.ended(endpoint);
+      else {
+        dials.unanswered(endpoint, this.#hashesFor(swarm));
+        if (this.#memberships.get(swarm.imageId) === membership) this.#dialMore(membership);
+      }
     };
   }
 
@@ -565,15 +612,14 @@ export class Exchange implements AsyncDisposable {
 
   #swarmOf(handshake: Handshake): Swarm | undefined {
     for (const { swarm } of this.#memberships.values()) {
-      if (swarm.infoHash.subarray(0, 20).equals(handshake.infoHash)) return swarm;
-      if (swarm.v1InfoHash?.equals(handshake.infoHash) === true) return swarm;
+      if (swarm.wireHashes.some((hash) => hash.equals(handshake.infoHash))) return swarm;
     }
     return undefined;
   }
 
   /** Takes a peer into its swarm, unless it is ourselves, banned, or connected already. */
   #welcome(peer: Peer, handshake: Handshake, swarm: Swarm, forgo: () => void): void {
-    const expected = handshake.infoHash.equals(swarm.infoHash.subarray(0, 20));
+    const expected = this.#hashesFor(swarm).some((hash) => hash.equals(handshake.infoHash));
     if (peer.outgoing && !expected) {
       peer.close(new PeerError('PEER_PROTOCOL', `${peer.address} answered for another image`));
       return;
@@ -623,8 +669,15 @@ export class Exchange implements AsyncDisposable {
 /** BEP 52, 'Upgrade Path': who knows v2 is answered with the v2 hash. */
 function answeredHash(swarm: Swarm, handshake: Handshake): Buffer {
   const v2 = swarm.infoHash.subarray(0, 20);
+  if (swarm.v1?.infoHash.equals(handshake.infoHash) === true) return handshake.infoHash;
   return handshake.v2 || handshake.infoHash.equals(v2) ? v2 : handshake.infoHash;
 }
+
+/** Nobody was reached, who could have known the image under another hash. */
+const neverOpened = (error: Error | undefined): boolean =>
+  isStarlingError(error) &&
+  typeof error.evidence.code === 'string' &&
+  error.evidence.code !== 'PEER_CLOSED';
 
 const addressText = ({ host, port }: Endpoint): string =>
   isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;

@@ -25,6 +25,8 @@ export class HaveNews implements Disposable {
 
   #tell(): void {
     for (const peer of this.#peers()) {
+      // It knows other pieces.
+      if (peer.isV1Only) continue;
       for (const piece of this.#untold) {
         if (peer.pieces?.has(piece) !== true) peer.send({ type: 'have', piece });
       }

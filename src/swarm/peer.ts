@@ -5,6 +5,7 @@ import type { DataEvent, Failure, Tally } from './data/data-protocol.ts';
 import type { ExtensionHandshake } from './extension.ts';
 import { encodeHandshake, parseHandshake, type Handshake } from './handshake.ts';
 import { encodeMessage, parseMessage, type Message } from './message.ts';
+import type { V1Pieces } from './v1-pieces.ts';
 
 /** What a swarm does with a connection. */
 export interface PeerListener {
@@ -62,16 +63,18 @@ export class Peer {
   handshake: Handshake | undefined;
   extension: ExtensionHandshake | undefined;
   listener: PeerListener | undefined;
-  /** Called once, when the connection is closed. */
+  /** Called once, when the connection is closed; with what went wrong. */
   onEnd: ((error: Error | undefined) => void) | undefined;
   /** Of a sealed connection: the peer id that its certificate proves. */
   identity: string | undefined;
   /** It knows merkle trees and hash requests (BEP 52). */
   speaksV2 = false;
+  /** It has the image as a v1-only torrent, in other pieces: it is asked for blocks, and no more. */
+  isV1Only = false;
   /** They do not answer our requests at the moment. */
   chokedByThem = true;
   interestedInThem = false;
-  /** The pieces they have, once the number of pieces is known. */
+  /** The pieces of ours that they have, once the number of pieces is known. */
   pieces: Bitfield | undefined;
   /** Hash requests of theirs that are being answered. */
   hashRequests = 0;
@@ -84,6 +87,8 @@ export class Peer {
   readonly #now: () => number;
   readonly #onHandshake: (peer: Peer, handshake: Handshake) => void;
   readonly #onClosed: () => void;
+  /** Of a v1-only peer: the v1 pieces that it has, and which of ours they make. */
+  #v1: { readonly map: V1Pieces; theirs: Bitfield } | undefined;
   #early: EarlyPieces = { all: false, bits: undefined, singles: [] };
   #unsent: Buffer[] = [];
   #unsentBytes = 0;
@@ -242,19 +247,26 @@ export class Peer {
     this.#lane.post({ type: 'send', link: this.link, bytes });
   }
 
-  /** Says which image the connection is about. */
-  bind(image: number, pieceCount: number): void {
+  /**
+   * Says which image the connection is about.
+   * @param v1 of a peer that has it as a v1-only torrent: which pieces there make which of ours
+   */
+  bind(image: number, pieceCount: number, v1?: V1Pieces): void {
     this.flush();
-    this.#lane.post({ type: 'bind', link: this.link, image });
-    const maxMessageBytes = Math.ceil(pieceCount / 8) + 1;
+    const v1PieceSizeBytes = v1?.row.pieceSizeBytes;
+    this.#lane.post({ type: 'bind', link: this.link, image, v1PieceSizeBytes });
+    const maxMessageBytes = Math.ceil((v1?.v1Count ?? pieceCount) / 8) + 1;
     this.#lane.post({ type: 'peer', link: this.link, abilities: { maxMessageBytes } });
+    if (v1 !== undefined) this.#v1 = { map: v1, theirs: new Bitfield(v1.v1Count) };
     this.resolvePieces(pieceCount);
   }
 
   /** What the peer says of itself; it may say it again. */
   setExtension(extension: ExtensionHandshake): void {
     this.extension = extension;
-    const { maxRequestBytes, requestQueue } = extension;
+    const { requestQueue } = extension;
+    // What v1 requests are translated in is ordinary blocks.
+    const maxRequestBytes = this.isV1Only ? undefined : extension.maxRequestBytes;
     const abilities = { maxRequestBytes, requestQueue };
     this.#lane.post({ type: 'peer', link: this.link, abilities });
   }
@@ -270,31 +282,41 @@ export class Peer {
 
   /**
    * Notes what a `bitfield`, `have`, `haveAll` or `haveNone` says.
-   * @returns the piece that is new, for a `have`
+   * @returns the pieces that are new, for a `have`: of a v1-only peer, none to many
    * @throws PeerError PEER_PROTOCOL when it does not fit the image
    */
-  learnPieces(message: Message): number | undefined {
+  learnPieces(message: Message): readonly number[] {
     if (message.type === 'have') return this.#learnPiece(message.piece);
     const bits = message.type === 'bitfield' ? Buffer.from(message.bits) : undefined;
     this.#early = { all: message.type === 'haveAll', bits, singles: [] };
-    if (this.pieces !== undefined) this.pieces = this.#resolve(this.pieces.length);
-    return undefined;
+    if (this.pieces !== undefined) this.pieces = this.#resolveOurs(this.pieces.length);
+    return [];
   }
 
-  #learnPiece(piece: number): number | undefined {
-    if (this.pieces === undefined) {
+  #learnPiece(piece: number): readonly number[] {
+    const { pieces } = this;
+    if (pieces === undefined) {
       if (this.#early.singles.length >= maxEarlyPieces) throw this.#misfit();
       this.#early.singles.push(piece);
-      return undefined;
+      return [];
     }
-    if (piece >= this.pieces.length) throw this.#misfit();
-    return this.pieces.add(piece) ? piece : undefined;
+    const theirs = this.#v1?.theirs ?? pieces;
+    if (piece >= theirs.length) throw this.#misfit();
+    const isNew = theirs.add(piece);
+    if (this.#v1 === undefined) return isNew ? [piece] : [];
+    return this.#v1.map.completedBy(piece, theirs).filter((ours) => pieces.add(ours));
   }
 
   /** Tells how many pieces there are, so that what was learned before makes sense. */
   resolvePieces(pieceCount: number): Bitfield {
-    this.pieces ??= this.#resolve(pieceCount);
+    this.pieces ??= this.#resolveOurs(pieceCount);
     return this.pieces;
+  }
+
+  #resolveOurs(pieceCount: number): Bitfield {
+    if (this.#v1 === undefined) return this.#resolve(pieceCount);
+    this.#v1.theirs = this.#resolve(this.#v1.map.v1Count);
+    return this.#v1.map.coveredBy(this.#v1.theirs);
   }
 
   #resolve(pieceCount: number): Bitfield {

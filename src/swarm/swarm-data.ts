@@ -5,6 +5,8 @@ import { makeImageLayout, setHeld, type ImageLayoutData } from './data/image-lay
 import { SharedRate } from './data/shared-rate.ts';
 import { PieceMap } from './piece-map.ts';
 import type { Peer } from './peer.ts';
+import { V1Row } from './data/v1-row.ts';
+import { V1Pieces } from './v1-pieces.ts';
 
 /** How a swarm stands to the others of its host while both fetch. */
 export type Priority = 'low' | 'normal' | 'high';
@@ -37,6 +39,7 @@ export class SwarmData {
   readonly #uploadRate = new SharedRate(this.#uploadMemory);
   readonly #downloadRate = new SharedRate(this.#downloadMemory);
   #layout: ImageLayoutData | undefined;
+  #v1: V1Pieces | undefined;
   #priority: Priority = 'normal';
   #share = 1;
 
@@ -74,6 +77,7 @@ export class SwarmData {
 
   #open(layout: ImageLayoutData, tree: string, held: Bitfield): void {
     this.#layout = layout;
+    this.#v1 = undefined;
     this.setAllHeld(held);
     this.#lanes.postAll({
       type: 'openImage',
@@ -89,6 +93,14 @@ export class SwarmData {
   /** Tells the data plane of a peer which image it is about. */
   bind(peer: Peer): void {
     peer.bind(this.key, this.#layout?.pieceCount ?? 0);
+  }
+
+  /** The same for a peer that has the image as a v1-only torrent, with pieces of this size. */
+  bindV1(peer: Peer, pieceSizeBytes: number): void {
+    const layout = this.#layout;
+    if (layout === undefined) return;
+    this.#v1 ??= new V1Pieces(new V1Row(layout, pieceSizeBytes), layout.pieceCount);
+    peer.bind(this.key, layout.pieceCount, this.#v1);
   }
 
   /** Whether a piece may be served. */

@@ -7,6 +7,7 @@ import {
   type ImageStore,
   type Metainfo,
   type StoredImage,
+  type V1Layout,
 } from '../image/index.ts';
 import { Bitfield } from '../policy/index.ts';
 import { Answers } from './answers.ts';
@@ -56,6 +57,12 @@ export interface SwarmInit {
   readonly infoBytes?: number | undefined;
   /** An image that is whole: the swarm only seeds. */
   readonly stored?: StoredImage | undefined;
+  /** An image whose metainfo is known: it is asked of nobody. */
+  readonly metainfo?: Metainfo | undefined;
+  /** The v1 info-hash that a magnet link claims for it, until its own is known. */
+  readonly v1InfoHash?: Buffer | undefined;
+  /** A v1-only torrent of the same files, with `metainfo`: who has that is asked for blocks too. */
+  readonly v1?: Pick<V1Layout, 'infoHash' | 'pieceSizeBytes'> | undefined;
 }
 
 const retryStorageMs = 5_000;
@@ -65,10 +72,13 @@ const progressMs = 50;
 export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
   readonly imageId: string;
   readonly infoHash: Buffer;
+  /** The v1-only torrent of the same files, if one is known. */
+  readonly v1: SwarmInit['v1'];
   /** Settles when the image is whole and in the store. */
   readonly completed: Promise<StoredImage>;
   onChange: (() => void) | undefined;
   readonly #components: SwarmComponents;
+  readonly #claimedV1InfoHash: Buffer | undefined;
   readonly #peers = new Set<Peer>();
   readonly #banned = new Set<string>();
   readonly #closing = new AbortController();
@@ -103,6 +113,9 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
     this.#components = components;
     this.imageId = init.imageId;
     this.infoHash = infoHashOf(init.imageId);
+    this.v1 = init.v1;
+    this.#claimedV1InfoHash = init.v1InfoHash;
+    this.#info = init.metainfo?.info;
     const { promise, resolve, reject } = Promise.withResolvers<StoredImage>();
     this.completed = promise;
     promise.catch(() => undefined);
@@ -110,7 +123,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
     this.#fail = reject;
     components.webSeeds?.attach(this);
     if (init.stored !== undefined) this.#serve(init.stored);
-    else this.#run(() => this.#begin(init.infoBytes));
+    else this.#run(() => this.#begin(init));
   }
 
   get state(): SwarmState {
@@ -147,8 +160,15 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
     return this.#tally.receivedBytes;
   }
 
+  /** Of a hybrid: the hash of its v1 half, which has the same pieces. */
   get v1InfoHash(): Buffer | undefined {
-    return this.#info?.v1InfoHash;
+    return this.#info === undefined ? this.#claimedV1InfoHash : this.#info.v1InfoHash;
+  }
+
+  /** The hashes, of 20 bytes, under which peers of this image are found, the best first. */
+  get wireHashes(): Buffer[] {
+    const all = [this.infoHash.subarray(0, 20), this.v1InfoHash, this.v1?.infoHash];
+    return all.filter((hash) => hash !== undefined);
   }
 
   /** How many bytes are still to be fetched; for announces. */
@@ -228,10 +248,10 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
     this.#running.add(running);
   }
 
-  async #begin(infoBytes: number | undefined): Promise<void> {
+  async #begin({ infoBytes, metainfo: given }: SwarmInit): Promise<void> {
     const { store } = this.#components;
     await store.open();
-    const metainfo = await IncomingImage.findMetainfo(store, this.imageId);
+    const metainfo = given ?? (await IncomingImage.findMetainfo(store, this.imageId));
     if (this.#closing.signal.aborted || this.#info !== undefined) return;
     if (metainfo !== undefined) {
       this.#info = metainfo.info;
@@ -324,8 +344,8 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
     this.#download = this.#makeDownload(incoming);
     for (const peer of this.#peers) {
       this.#guard(peer, () => {
-        components.data.bind(peer);
-        for (const piece of knownBefore) peer.send({ type: 'have', piece });
+        this.#bind(peer);
+        if (!peer.isV1Only) for (const piece of knownBefore) peer.send({ type: 'have', piece });
         this.#download?.addPeer(peer);
       });
     }
@@ -433,8 +453,10 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
     peer.listener = this;
     // A peer of a v2-only swarm need not say that it speaks v2.
     const hash = peer.handshake?.infoHash;
+    peer.isV1Only = this.v1 !== undefined && hash?.equals(this.v1.infoHash) === true;
     peer.speaksV2 =
-      peer.handshake?.v2 === true || hash?.equals(this.infoHash.subarray(0, 20)) === true;
+      !peer.isV1Only &&
+      (peer.handshake?.v2 === true || hash?.equals(this.infoHash.subarray(0, 20)) === true);
     this.#peers.add(peer);
     this.#trouble = undefined;
     this.#guard(peer, () => {
@@ -443,16 +465,22 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
       // Inside a fleet there is no choking: hosts have one owner.
       peer.send({ type: 'unchoke' });
       if (this.#content !== undefined) {
-        this.#components.data.bind(peer);
+        this.#bind(peer);
         this.#download?.addPeer(peer);
       }
       this.#layers?.ask(peer);
     });
   }
 
+  #bind(peer: Peer): void {
+    const { data } = this.#components;
+    if (peer.isV1Only && this.v1 !== undefined) data.bindV1(peer, this.v1.pieceSizeBytes);
+    else data.bind(peer);
+  }
+
   #sendPieces(peer: Peer): void {
     const fast = peer.handshake?.fastExtension === true;
-    const have = this.#have;
+    const have = peer.isV1Only ? undefined : this.#have;
     if (have === undefined || have.count === 0) {
       if (fast) peer.send({ type: 'haveNone' });
     } else if (have.isFull && fast) {
@@ -465,7 +493,8 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
   #sendExtensionHandshake(peer: Peer): void {
     if (peer.handshake?.extensionProtocol !== true) return;
     const payload = encodeExtensionHandshake({
-      metadataBytes: this.#info?.encoded.length,
+      // Of a v1-only torrent the dictionary is another.
+      metadataBytes: peer.isV1Only ? undefined : this.#info?.encoded.length,
       requestQueue: requestQueueLimit,
       maxRequestBytes: maxBlockBytes,
       listenPort: this.#components.listenPort(),
@@ -545,8 +574,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
       download.changePieces(peer, () => peer.learnPieces(message));
       return;
     }
-    const piece = peer.learnPieces(message);
-    if (piece !== undefined) download?.onHave(peer, piece);
+    for (const piece of peer.learnPieces(message)) download?.onHave(peer, piece);
   }
 
   onUntrue(peer: Peer, piece: number): void {
@@ -586,7 +614,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
       peer.setExtension(parseExtensionHandshake(payload));
       this.#metadata?.ask(peer);
       this.#download?.fill(peer);
-    } else if (id === metadataExtensionId) {
+    } else if (id === metadataExtensionId && !peer.isV1Only) {
       const message = parseMetadataMessage(payload);
       if (message?.type === 'request') this.#answers.metadata(peer, message.piece);
       else if (message !== undefined) this.#metadata?.onMessage(peer, message);

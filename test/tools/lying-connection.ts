@@ -38,6 +38,7 @@ export interface LyingHost {
   readonly lie: Lie;
   readonly init: {
     readonly fast?: boolean;
+    readonly v1?: boolean;
     readonly pieces?: readonly number[];
     readonly encodedInfo?: Buffer;
     readonly blocksUntilClose?: number;
@@ -111,14 +112,19 @@ export class LyingConnection {
     this.#handshakeSent = true;
     const handshake = encodeHandshake({ infoHash, peerId: this.#peer.nextPeerId() });
     if (this.#peer.init.fast === false) handshake[27] = (handshake[27] ?? 0) & ~0x04;
+    if (this.#peer.init.v1 === true) handshake[27] = (handshake[27] ?? 0) & ~0x10;
     this.#socket.write(handshake);
     if (this.#peer.lie !== 'lateHandshake') return;
     this.#greet();
   }
 
   #onHandshake(infoHash: Buffer): void {
-    const { lie } = this.#peer;
+    const { lie, init, image } = this.#peer;
     if (lie === 'noHandshake' || lie === 'lateHandshake') return;
+    if (init.v1 === true && image.metainfo.info.v1InfoHash?.equals(infoHash) !== true) {
+      this.close();
+      return;
+    }
     if (!this.#outgoing) this.sendHandshake(infoHash);
     this.#greet();
   }

@@ -17,6 +17,8 @@ export interface LyingPeerInit {
   readonly changesId?: boolean;
   /** Whether it knows the fast extension (BEP 6). */
   readonly fast?: boolean;
+  /** It knows the v1 hash of a hybrid alone, and hangs up on who comes with another. */
+  readonly v1?: boolean;
   /** The pieces that it says it has; by default all. */
   readonly pieces?: readonly number[];
   /** The info dictionary that it serves instead of the image's own. */

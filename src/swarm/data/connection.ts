@@ -19,6 +19,7 @@ import type { PieceSink } from './piece-sink.ts';
 import type { PieceTask } from './piece-task.ts';
 import type { SharedRate } from './shared-rate.ts';
 import { UploadQueue } from './upload-queue.ts';
+import { V1Wire } from './v1-wire.ts';
 import { maxBlockBytes, WireReader, type WireSink } from './wire-reader.ts';
 
 export interface ConnectionComponents {
@@ -58,6 +59,8 @@ export class Connection implements DataLink, WireSink {
   readonly #components: ConnectionComponents;
   readonly #reader: WireReader;
   readonly #fetch: FetchQueue;
+  /** Between us and a peer that has the image as a v1-only torrent. */
+  #v1: V1Wire | undefined;
   readonly #upload: UploadQueue;
   #image: OpenImage | undefined;
   #knowsFast = false;
@@ -78,7 +81,7 @@ export class Connection implements DataLink, WireSink {
     this.#components = components;
     this.#reader = new WireReader(this, { maxMessageBytes });
     this.#fetch = new FetchQueue(components, {
-      send: (bytes) => this.#socket.write(bytes),
+      send: (bytes) => this.#socket.write(this.#v1?.translate(bytes) ?? bytes),
       onComplete: (task) => {
         this.#accept(task);
       },
@@ -173,7 +176,7 @@ export class Connection implements DataLink, WireSink {
     if (message.type === 'request') this.#onRequest(message.range);
     else if (message.type === 'cancel') {
       if (this.#upload.cancel(message.range)) this.#reject(message.range);
-    } else if (message.type === 'rejectRequest') this.#fetch.onReject(message.range);
+    } else if (message.type === 'rejectRequest') (this.#v1 ?? this.#fetch).onReject(message.range);
   }
 
   /** The main thread hears of it; who says more than that can hear is not read for a while. */
@@ -197,7 +200,8 @@ export class Connection implements DataLink, WireSink {
   /** @throws PeerError PEER_PROTOCOL when the range is no block, or too many wait */
   #onRequest(range: BlockRange): void {
     const image = this.#image;
-    if (!image?.layout.has(range.piece)) {
+    // By a v1-only torrent we only fetch.
+    if (this.#v1 !== undefined || !image?.layout.has(range.piece)) {
       this.#reject(range);
       return;
     }
@@ -227,11 +231,11 @@ export class Connection implements DataLink, WireSink {
   }
 
   onBlock(piece: number, beginBytes: number, lengthBytes: number): void {
-    this.#fetch.onBlock(piece, beginBytes, lengthBytes);
+    (this.#v1 ?? this.#fetch).onBlock(piece, beginBytes, lengthBytes);
   }
 
   onBlockBytes(bytes: Buffer): void {
-    this.#fetch.onBlockBytes(bytes);
+    (this.#v1 ?? this.#fetch).onBlockBytes(bytes);
   }
 
   #accept(task: PieceTask): void {
@@ -269,8 +273,11 @@ export class Connection implements DataLink, WireSink {
     this.#report({ type: 'tally', link: this.link, tally: this.tally });
   }
 
-  bind(image: OpenImage): void {
+  /** @param v1PieceSizeBytes of a peer that has the image as a v1-only torrent */
+  bind(image: OpenImage, v1PieceSizeBytes?: number): void {
     this.#image = image;
+    if (v1PieceSizeBytes === undefined) return;
+    this.#v1 = new V1Wire({ row: image.v1Row(v1PieceSizeBytes), sink: this.#fetch });
   }
 
   isOf(image: OpenImage): boolean {

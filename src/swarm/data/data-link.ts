@@ -12,7 +12,8 @@ export interface DataLink {
   tellTally(): void;
   /** What was waited for because of a limit has another price, or none. */
   onLimitsChanged(): void;
-  bind(image: OpenImage): void;
+  /** @param v1PieceSizeBytes the peer speaks of the image's v1-only torrent, with pieces of this size */
+  bind(image: OpenImage, v1PieceSizeBytes?: number): void;
   isOf(image: OpenImage): boolean;
   setAbilities(abilities: PeerAbilities): void;
   want(pieces: readonly number[]): void;

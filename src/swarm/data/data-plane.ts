@@ -178,7 +178,7 @@ export class DataPlane {
     switch (command.type) {
       case 'bind': {
         const image = this.#images.get(command.image);
-        if (image !== undefined) connection.bind(image);
+        if (image !== undefined) connection.bind(image, command.v1PieceSizeBytes);
         return;
       }
       case 'peer':

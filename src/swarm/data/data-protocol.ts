@@ -44,7 +44,13 @@ export type DataCommand =
   /** @property url where the tree of the image lies; it ends with a slash. */
   | { readonly type: 'openWebSeed'; readonly link: number; readonly url: string }
   /** What the peer says from now on about pieces is about this image. */
-  | { readonly type: 'bind'; readonly link: number; readonly image: number }
+  | {
+      readonly type: 'bind';
+      readonly link: number;
+      readonly image: number;
+      /** Of a peer that has it as a v1-only torrent: the size of the pieces there. */
+      readonly v1PieceSizeBytes?: number | undefined;
+    }
   | { readonly type: 'peer'; readonly link: number; readonly abilities: PeerAbilities }
   | { readonly type: 'send'; readonly link: number; readonly bytes: Uint8Array }
   | { readonly type: 'want'; readonly link: number; readonly pieces: readonly number[] }

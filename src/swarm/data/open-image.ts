@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { ImageLayout, type ImageLayoutData } from './image-layout.ts';
 import { SharedRate } from './shared-rate.ts';
+import { V1Row } from './v1-row.ts';
 
 /** How much an image counts against the others of its host: 1 is the most. */
 export type Share = number;
@@ -16,6 +17,7 @@ export class OpenImage {
   share: Share = 1;
   readonly uploadRate: SharedRate;
   readonly downloadRate: SharedRate;
+  #v1Row: V1Row | undefined;
 
   constructor(init: {
     readonly key: number;
@@ -29,6 +31,14 @@ export class OpenImage {
     this.tree = init.tree;
     this.uploadRate = new SharedRate(init.uploadRate);
     this.downloadRate = new SharedRate(init.downloadRate);
+  }
+
+  /** The image as a v1-only torrent with pieces of this size has it. */
+  v1Row(pieceSizeBytes: number): V1Row {
+    if (this.#v1Row?.pieceSizeBytes !== pieceSizeBytes) {
+      this.#v1Row = new V1Row(this.layout.data, pieceSizeBytes);
+    }
+    return this.#v1Row;
   }
 
   pathOf(file: number): string {

@@ -80,3 +80,43 @@ test('no more than a bounded number of endpoints is kept', () => {
   while (dials.next(nobody) !== undefined) count += 1;
   expect(count).toBe(2_000);
 });
+
+const v2 = Buffer.alloc(20, 2);
+const v1 = Buffer.alloc(20, 1);
+const other = Buffer.alloc(20, 3);
+
+test('who does not know the image under one hash is dialed under the next, at once', () => {
+  const { book: dials, clock } = book();
+  dials.add([endpoint]);
+  const tried: (Buffer | undefined)[] = [];
+  while (dials.next(nobody) !== undefined) {
+    tried.push(dials.hashFor(endpoint, [v2, v1, other]));
+    dials.unanswered(endpoint, [v2, v1, other]);
+  }
+  expect(tried).toEqual([v2, v1, other]);
+  // Nothing worked: it is as any peer out of reach.
+  clock.ms += 2_000;
+  expect(dials.next(nobody)).toEqual(endpoint);
+  expect(dials.hashFor(endpoint, [v2, v1, other])).toEqual(v2);
+});
+
+test('it is remembered under which hash it answered', () => {
+  const { book: dials, clock } = book();
+  dials.add([endpoint]);
+  dials.next(nobody);
+  dials.hashFor(endpoint, [v2, v1]);
+  dials.unanswered(endpoint, [v2, v1]);
+  dials.next(nobody);
+  dials.succeeded(endpoint);
+  dials.ended(endpoint);
+  clock.ms += 2_000;
+  dials.next(nobody);
+  expect(dials.hashFor(endpoint, [v2, v1])).toEqual(v1);
+});
+
+test('a hash under which it was named is tried first, while it is one of the image', () => {
+  const { book: dials } = book();
+  dials.add([endpoint], v1);
+  expect(dials.hashFor(endpoint, [v2, v1])).toEqual(v1);
+  expect(dials.hashFor(endpoint, [v2])).toEqual(v2);
+});
