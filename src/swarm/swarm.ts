@@ -252,7 +252,9 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
     const { store } = this.#components;
     await store.open();
     const metainfo = given ?? (await IncomingImage.findMetainfo(store, this.imageId));
-    if (this.#closing.signal.aborted || this.#info !== undefined) return;
+    if (this.#closing.signal.aborted) return;
+    // A web seed may have told of it meanwhile.
+    if (given === undefined && this.#info !== undefined) return;
     if (metainfo !== undefined) {
       this.#info = metainfo.info;
       await this.#openIncoming(metainfo);
