@@ -49,6 +49,7 @@ export class IncomingImage implements AsyncDisposable {
   /** Files that are links into other images: read-only and on disk already. */
   readonly #linked = new Set<string>();
   #noted: Promise<void> = Promise.resolve();
+  #verifiedBytes = 0;
   #noteTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -145,7 +146,7 @@ export class IncomingImage implements AsyncDisposable {
       return;
     }
     if ((stats.mode & 0o200) === 0 && stats.nlink === 1) await chmod(path, 0o644);
-    for (const piece of holds) this.have.add(piece);
+    for (const piece of holds) this.#hold(piece);
   }
 
   async #holds(file: ImageFile, piece: number): Promise<boolean> {
@@ -163,12 +164,28 @@ export class IncomingImage implements AsyncDisposable {
     return root.equals(pieceHash(this.metainfo, file, piece));
   }
 
+  /** How many bytes the pieces have that are verified and written. */
+  get verifiedBytes(): number {
+    return this.#verifiedBytes;
+  }
+
+  /** @returns whether it is new */
+  #hold(piece: number): boolean {
+    if (!this.have.add(piece)) return false;
+    this.#verifiedBytes += this.pieces.sizeBytes(piece);
+    return true;
+  }
+
+  #lose(piece: number): void {
+    if (this.have.remove(piece)) this.#verifiedBytes -= this.pieces.sizeBytes(piece);
+  }
+
   /**
    * Notes that a piece is verified and written. The bitmap follows soon.
    * @returns whether it is new
    */
   note(piece: number): boolean {
-    if (!this.have.add(piece)) return false;
+    if (!this.#hold(piece)) return false;
     this.#noteSoon();
     return true;
   }
@@ -206,7 +223,9 @@ export class IncomingImage implements AsyncDisposable {
     const { linked, reusedBytes } = await carryOut(planner.plan(), {
       tree: this.tree,
       ...options,
-      onPiece: (piece) => this.have.add(piece),
+      onPiece: (piece) => {
+        this.#hold(piece);
+      },
     });
     for (const path of linked) this.#linked.add(path);
     await this.#writeBitmap();
@@ -302,7 +321,7 @@ export class IncomingImage implements AsyncDisposable {
         } catch (error) {
           for (const file of this.metainfo.info.files) {
             if (this.#linked.has(file.path)) continue;
-            for (const piece of piecesOf(file)) this.have.remove(piece);
+            for (const piece of piecesOf(file)) this.#lose(piece);
             await unlink(join(this.tree, file.path)).catch(() => undefined);
           }
           throw error;

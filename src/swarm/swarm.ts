@@ -212,9 +212,8 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
   }
 
   #verifiedBytes(): number {
-    if (this.#info === undefined || this.#have === undefined) return 0;
-    if (this.#have.isFull) return this.#info.sizeBytes;
-    return Math.min(this.#info.sizeBytes, this.#have.count * this.#info.pieceSizeBytes);
+    if (this.isWhole) return this.#info?.sizeBytes ?? 0;
+    return this.#incoming?.verifiedBytes ?? 0;
   }
 
   #set(state: SwarmState, reason?: string): void {
