@@ -26,11 +26,14 @@ export function addIdentityCommand(program: Command): void {
     .action((options: IdentityOptions) =>
       runCommand(options, async ({ output }) => {
         const { FetcherDirectory } = await import('./fetcher-directory.ts');
-        const { Identity } = await import('../src/trust/sealed.ts');
+        const { openHostIdentity } = await import('../src/trust/sealed.ts');
         const directory = new FetcherDirectory(options.dir);
         if (options.identity === undefined) await directory.make();
-        const { peerId } = await Identity.open(options.identity ?? directory.identity);
-        output.result({ peerId }, peerId);
+        // The certificate too, so that the first start need not wait for it.
+        const { identity } = await openHostIdentity(options.identity ?? directory.identity, {
+          now: new Date(),
+        });
+        output.result({ peerId: identity.peerId }, identity.peerId);
       }),
     );
 }

@@ -27,9 +27,10 @@ export function addIdentityCommand(program: Command): void {
     .addHelpText('after', examples)
     .action((options: IdentityOptions) =>
       runCommand(options, async ({ output }) => {
-        const { Identity } = await import('../src/trust/sealed.ts');
-        const { peerId } = await Identity.open(options.identity);
-        output.result({ peerId }, peerId);
+        const { openHostIdentity } = await import('../src/trust/sealed.ts');
+        // The certificate too, so that the first start need not wait for it.
+        const { identity } = await openHostIdentity(options.identity, { now: new Date() });
+        output.result({ peerId: identity.peerId }, identity.peerId);
       }),
     );
 }

@@ -1,9 +1,8 @@
 import {
-  Identity,
   isDue,
   MembersFile,
   newTicketKeys,
-  openPeerCertificate,
+  openHostIdentity,
   tlsOptions,
   type PeerCertificate,
   type PeerTlsOptions,
@@ -34,7 +33,6 @@ export class Seal implements AsyncDisposable {
   onChange: ((members: ReadonlySet<string>) => void) | undefined;
   /** Called when new connections are to be sealed with another certificate from now on. */
   onRenewal?: ((tls: PeerTlsOptions) => void) | undefined;
-  readonly #identity: Identity;
   readonly #members: MembersFile;
   readonly #init: SealInit;
   readonly #ticketKeys = newTicketKeys();
@@ -43,14 +41,13 @@ export class Seal implements AsyncDisposable {
   #renewing: Promise<void> | undefined;
 
   private constructor(
-    components: { identity: Identity; certificate: PeerCertificate; members: MembersFile },
+    components: { peerId: string; certificate: PeerCertificate; members: MembersFile },
     init: SealInit,
   ) {
-    this.#identity = components.identity;
     this.#certificate = components.certificate;
     this.#members = components.members;
     this.#init = init;
-    this.peerId = components.identity.peerId;
+    this.peerId = components.peerId;
     this.#timer = setInterval(() => {
       this.#renewing ??= this.#renew().finally(() => (this.#renewing = undefined));
     }, init.renewalCheckMs ?? defaultRenewalCheckMs).unref();
@@ -58,15 +55,14 @@ export class Seal implements AsyncDisposable {
 
   /** @throws ConfigError, StorageError when a file is missing, wrong or can't be read */
   static async open(init: SealInit): Promise<Seal> {
-    const identity = await Identity.open(init.identityPath);
-    const certificate = await openCertificate(identity, init);
+    const { identity, certificate } = await openOwn(init);
     const holder: { seal?: Seal } = {};
     const members = await MembersFile.open(init.membersPath, {
       intervalMs: lookMs,
       onWarning: init.onWarning,
       onChange: (ids) => holder.seal?.onChange?.(ids),
     });
-    holder.seal = new Seal({ identity, certificate, members }, init);
+    holder.seal = new Seal({ peerId: identity.peerId, certificate, members }, init);
     return holder.seal;
   }
 
@@ -84,7 +80,7 @@ export class Seal implements AsyncDisposable {
   async #renew(): Promise<void> {
     if (!isDue(this.#certificate, nowOf(this.#init))) return;
     try {
-      this.#certificate = await openCertificate(this.#identity, this.#init);
+      this.#certificate = (await openOwn(this.#init)).certificate;
       this.onRenewal?.(this.tls);
     } catch (error) {
       this.#init.onWarning?.('the certificate could not be renewed; it is tried again', error);
@@ -100,9 +96,5 @@ export class Seal implements AsyncDisposable {
 
 const nowOf = ({ now }: SealInit): Date => now?.() ?? new Date();
 
-const openCertificate = (identity: Identity, init: SealInit): Promise<PeerCertificate> =>
-  openPeerCertificate(identity, {
-    path: `${init.identityPath}.tls`,
-    now: nowOf(init),
-    onWarning: init.onWarning,
-  });
+const openOwn = (init: SealInit) =>
+  openHostIdentity(init.identityPath, { now: nowOf(init), onWarning: init.onWarning });

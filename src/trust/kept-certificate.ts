@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { ConfigError } from '../errors.ts';
 import { storageError, systemCodeOf } from './file-errors.ts';
-import type { Identity } from './identity.ts';
+import { Identity } from './identity.ts';
 import { makePeerCertificate, type PeerCertificate } from './peer-certificate.ts';
 import { peerIdOfCertificate } from './peer-verification.ts';
 import { readPrivateFile, replacePrivateFile } from './private-file.ts';
@@ -44,6 +44,21 @@ export async function openPeerCertificate(
     onWarning?.(`the certificate can't be kept in ${path}`, error);
   }
   return made;
+}
+
+/**
+ * Who this host is, and the certificate that others can tell it by, which is kept beside the identity.
+ * Both are made when they are missing; that takes some tenths of a second, once.
+ * @param path the file of the identity
+ * @throws ConfigError, StorageError as `Identity.open` and `openPeerCertificate`
+ */
+export async function openHostIdentity(
+  path: string,
+  init: Omit<KeptCertificateInit, 'path'>,
+): Promise<{ identity: Identity; certificate: PeerCertificate }> {
+  const identity = await Identity.open(path);
+  const certificate = await openPeerCertificate(identity, { ...init, path: `${path}.tls` });
+  return { identity, certificate };
 }
 
 async function readIfThere(path: string): Promise<string> {

@@ -6,7 +6,12 @@
  */
 export { isPeerId } from './host-key.ts';
 export { Identity } from './identity.ts';
-export { isDue, openPeerCertificate, type KeptCertificateInit } from './kept-certificate.ts';
+export {
+  isDue,
+  openHostIdentity,
+  openPeerCertificate,
+  type KeptCertificateInit,
+} from './kept-certificate.ts';
 export { MembersFile, type MembersFileInit } from './members-file.ts';
 export { makePeerCertificate, type PeerCertificate } from './peer-certificate.ts';
 export {
