@@ -14,6 +14,7 @@ import { PieceBudget } from './piece-budget.ts';
 import { notMemberAnyMore, whyOutcast, whyUnanswered } from './refusals.ts';
 import type { Seal } from './seal.ts';
 import { Swarm, type SwarmInit } from './swarm.ts';
+import { SwarmAnnouncing } from './swarm-announcing.ts';
 import { SwarmData, type LimitChange, type RateLimits, type SwarmLimits } from './swarm-data.ts';
 import type { SwarmStatus } from './swarm-status.ts';
 import { V1Seed } from './v1-seed.ts';
@@ -73,11 +74,8 @@ export const defaultExchangeInit: ExchangeInit = {
 interface Membership {
   readonly swarm: Swarm;
   readonly data: SwarmData;
-  readonly announcers: Announcer[];
+  readonly announcing: SwarmAnnouncing;
   readonly dials: DialBook;
-  readonly webSeeds: WebSeeds | undefined;
-  /** The info-hashes, in hex, under which ordinary clients are told of it. */
-  readonly announced: Set<string>;
 }
 
 /** What is known of an image that is to be fetched, beside its id. */
@@ -332,7 +330,7 @@ export class Exchange implements AsyncDisposable {
     this.#memberships.delete(imageId);
     await membership.swarm[Symbol.asyncDispose]();
     this.#byKey.delete(membership.data.key);
-    await Promise.all(membership.announcers.map((announcer) => announcer[Symbol.asyncDispose]()));
+    await membership.announcing[Symbol.asyncDispose]();
     this.#shareOut();
   }
 
@@ -355,31 +353,37 @@ export class Exchange implements AsyncDisposable {
       { store, durability, random, now, listenPort, whyAlone, data, budget, webSeeds },
       { imageId, ...init },
     );
-    const announcers: Announcer[] = [];
     const membership: Membership = {
       swarm,
       data,
       dials,
-      webSeeds,
-      announcers,
-      announced: new Set(),
+      announcing: new SwarmAnnouncing(
+        { swarm, random, now },
+        {
+          trackers: this.#init.trackers,
+          peerId: this.peerId,
+          transport: this.#transport,
+          ports: this.#ports,
+          origin: webSeeds?.permit,
+          onEndpoints: (endpoints, hash) => {
+            dials.add(endpoints, hash);
+            this.#dialMore(membership);
+          },
+          onError: this.#onAnnounceError,
+        },
+      ),
     };
     this.#memberships.set(imageId, membership);
     this.#byKey.set(data.key, membership);
-    for (const [transport, port] of this.#ports) {
-      announcers.push(this.#announce(membership, { transport, port, infoHash: swarm.infoHash }));
-    }
-    this.#announceV1Hashes(membership);
     this.#shareOut();
     swarm.onChange = () => {
-      this.#announceV1Hashes(membership);
+      membership.announcing.announceV1Hashes();
       this.#init.onChange?.(swarm.status());
     };
     swarm.completed.then(
       () => {
         this.#shareOut();
-        if (init.stored !== undefined) return;
-        for (const announcer of announcers) announcer.announceCompleted();
+        if (init.stored === undefined) membership.announcing.announceCompleted();
       },
       () => undefined,
     );
@@ -409,68 +413,10 @@ export class Exchange implements AsyncDisposable {
         budget: originBudget,
         hasOtherSources: () => trackers.length > 0 || !dials.isEmpty,
         onHurry: () => {
-          for (const announcer of this.#memberships.get(imageId)?.announcers ?? []) {
-            announcer.hurryOrigin();
-          }
+          this.#memberships.get(imageId)?.announcing.hurryOrigin();
         },
       },
     );
-  }
-
-  /** Ordinary clients are told of the plain port, members of the sealed one. */
-  #announce(
-    membership: Membership,
-    listener: { transport: Transport; port: number; infoHash: Buffer },
-  ): Announcer {
-    const { swarm, dials, webSeeds } = membership;
-    const { infoHash } = listener;
-    const own = listener.transport === this.#transport;
-    const onEndpoints = (endpoints: readonly Endpoint[]) => {
-      dials.add(endpoints, infoHash.subarray(0, 20));
-      this.#dialMore(membership);
-    };
-    return new Announcer(this.#components, {
-      trackers: this.#init.trackers,
-      describe: () => {
-        const status = swarm.status();
-        return {
-          infoHash,
-          peerId: this.peerId,
-          port: listener.port,
-          sealed: listener.transport === 'sealed',
-          uploadedBytes: status.sentBytes,
-          downloadedBytes: status.receivedBytes,
-          leftBytes: swarm.leftBytes,
-          wanted: own ? wantedPeers : 0,
-        };
-      },
-      origin: own && infoHash === swarm.infoHash ? webSeeds?.permit : undefined,
-      isStarving: () => own && !swarm.isWhole && swarm.peers.size === 0,
-      onEndpoints: own ? onEndpoints : () => undefined,
-      onError: this.#onAnnounceError,
-    });
-  }
-
-  /**
-   * Ordinary clients look for a hybrid under its v1 hash, which may be known only later. Where an
-   * image is also asked of a v1-only swarm, it is announced there while it is fetched.
-   */
-  #announceV1Hashes(membership: Membership): void {
-    const { swarm, announcers, announced } = membership;
-    const port = this.openPort;
-    const isMember = this.#memberships.get(swarm.imageId) === membership;
-    if (port === undefined || !isMember) return;
-    for (const infoHash of swarm.wireHashes.slice(1)) {
-      if (announced.has(infoHash.toString('hex'))) continue;
-      announced.add(infoHash.toString('hex'));
-      const announcer = this.#announce(membership, { transport: 'plain', port, infoHash });
-      announcers.push(announcer);
-      if (infoHash !== swarm.v1?.infoHash) continue;
-      void swarm.completed.then(
-        () => announcer[Symbol.asyncDispose](),
-        () => undefined,
-      );
-    }
   }
 
   #tick(): void {
