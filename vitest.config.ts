@@ -3,7 +3,13 @@ import { defineConfig } from 'vitest/config';
 /** Unit tests run side by side; tests that start real processes run one file at a time. */
 const processes = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 60_000 };
 
+/**
+ * Minutes in all, so apart: foreign clients that wait for seconds before they begin, and web seeds, whose
+ * pauses are real ones.
+ */
 const slow = [
+  'test/unit/swarm/web-seed.test.ts',
+  'test/interop/nginx.test.ts',
   'test/interop/gateway.test.ts',
   'test/interop/open-listener.test.ts',
   'test/interop/foreign-seeds.test.ts',
@@ -12,7 +18,14 @@ const slow = [
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          exclude: slow,
+          testTimeout: 30_000,
+        },
+      },
       { test: { name: 'system', include: ['test/system/**/*.test.ts'], ...processes } },
       {
         test: {
@@ -22,8 +35,7 @@ export default defineConfig({
           ...processes,
         },
       },
-      // Foreign clients that wait for seconds before they begin: minutes in all, so apart.
-      { test: { name: 'foreign', include: slow, ...processes } },
+      { test: { name: 'slow', include: slow, ...processes } },
       { test: { name: 'fault', include: ['test/fault/**/*.test.ts'], ...processes } },
     ],
   },
