@@ -313,7 +313,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
   }
 
   onWebTally(): void {
-    this.onChange?.();
+    this.#changedSoon();
   }
 
   onWebClosed(peer: Peer): void {

@@ -1,11 +1,6 @@
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  sign,
-  type KeyObject,
-} from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { ConfigError } from '../errors.ts';
+import { parseEd25519Key } from './ed25519-key.ts';
 import { storageError, systemCodeOf } from './file-errors.ts';
 import { peerIdOfKey } from './host-key.ts';
 import { createPrivateFile, readPrivateFile } from './private-file.ts';
@@ -64,10 +59,7 @@ export class Identity {
   static #parse(path: string, pem: string): Identity {
     let privateKey: KeyObject;
     try {
-      privateKey = createPrivateKey({ key: pem, format: 'pem' });
-      if (privateKey.asymmetricKeyType !== 'ed25519') {
-        throw new Error(`it is a key of the type ${privateKey.asymmetricKeyType ?? 'unknown'}`);
-      }
+      privateKey = parseEd25519Key(pem);
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new ConfigError(

@@ -1,7 +1,8 @@
-import { createPrivateKey, generateKeyPairSync, hash, sign, type KeyObject } from 'node:crypto';
+import { generateKeyPairSync, hash, sign, type KeyObject } from 'node:crypto';
 import { canonicalize } from '@tufjs/canonical-json';
 import { Key, Signature } from '@tufjs/models';
 import { ConfigError } from '../errors.ts';
+import { parseEd25519Key } from './ed25519-key.ts';
 
 /** An ed25519 key that signs for one role. */
 export interface SigningKey {
@@ -32,10 +33,7 @@ export function generateKey(): { pem: string; key: SigningKey } {
 export function parseKey(path: string, pem: string): SigningKey {
   let privateKey: KeyObject;
   try {
-    privateKey = createPrivateKey({ key: pem, format: 'pem' });
-    if (privateKey.asymmetricKeyType !== 'ed25519') {
-      throw new Error(`it is a key of the type ${privateKey.asymmetricKeyType ?? 'unknown'}`);
-    }
+    privateKey = parseEd25519Key(pem);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigError(
