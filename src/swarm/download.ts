@@ -263,12 +263,12 @@ export class Download {
     return { outstandingBytes: source.bytes, rateBytesPerSecond, silentMs };
   }
 
-  /** Pieces are verified and written. */
-  onVerified(pieces: readonly number[]): void {
+  /** Pieces that came by this link are verified and written; its peer may be gone since. */
+  onVerified(pieces: readonly number[], link: number): void {
     const free = new Set<Peer>();
     for (const piece of pieces) {
       for (const owner of this.#owners.get(piece) ?? []) free.add(owner);
-      this.#settle(piece);
+      this.#settle(piece, link);
     }
     if (this.#paused && this.#unwritten.size === 0) this.#resume();
     if (!this.#complete && this.#incoming.have.isFull) {
@@ -279,7 +279,7 @@ export class Download {
     for (const peer of free) this.fill(peer);
   }
 
-  #settle(piece: number): void {
+  #settle(piece: number, link: number): void {
     const owners = this.#owners.get(piece) ?? [];
     const wasUnwritten = this.#unwritten.delete(piece);
     const isNew = this.#incoming.note(piece);
@@ -287,8 +287,7 @@ export class Download {
     for (const owner of owners) {
       const source = this.#sources.get(owner);
       if (source === undefined) continue;
-      // To who has sent it, this says nothing.
-      if (owners.length > 1) owner.unwant([piece]);
+      if (owner.link !== link) owner.unwant([piece]);
       this.#disown(owner, source, piece);
     }
     if (wasUnwritten && owners.length === 0) this.#release(this.#incoming.pieces.sizeBytes(piece));

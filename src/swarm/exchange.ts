@@ -531,7 +531,7 @@ export class Exchange implements AsyncDisposable {
     switch (event.type) {
       case 'verified':
         this.#peers.get(event.link)?.onEvent(event);
-        this.#byKey.get(event.image)?.swarm.onVerified(event.pieces);
+        this.#byKey.get(event.image)?.swarm.onVerified(event.pieces, event.link);
         return;
       case 'unwritten':
         this.#byKey.get(event.image)?.swarm.onUnwritten(event);

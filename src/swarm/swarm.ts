@@ -592,8 +592,8 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
   }
 
   /** A data plane has verified pieces and written them. */
-  onVerified(pieces: readonly number[]): void {
-    this.#download?.onVerified(pieces);
+  onVerified(pieces: readonly number[], link: number): void {
+    this.#download?.onVerified(pieces, link);
   }
 
   /** A data plane could not write a piece that it has verified. */

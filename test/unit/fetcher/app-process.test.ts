@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
@@ -87,17 +86,19 @@ test('an app has a record and a guard while it runs, and none after', async () =
 });
 
 test('an app holds its input and output and nothing of the fetcher', async () => {
-  const { app, directory } = await startScript('exec sleep 1000');
-  await until('the app itself runs', async () => {
-    return (await readFile(`/proc/${app.pid}/comm`, 'utf8')) === 'sleep\n';
-  });
+  // A shell that has come so far has opened and closed all that it needed to start; the file is
+  // written by its child, so that it is not open in the shell itself.
+  const script = '(echo $$ > ready); while :; do sleep 1000; done';
+  const { app, root, directory } = await startScript(script);
+  await numberIn(join(root, 'ready'));
   const output = join(directory, 'output.log');
   const held = await heldBy(app.pid);
   expect(held.slice(0, 3)).toEqual(['/dev/null', output, output]);
   // What who started the tests has left open for all children is not the fetcher's.
-  const bare = spawn('sleep', ['1000'], { stdio: 'ignore' });
-  onTestFinished(() => void bare.kill('SIGKILL'));
-  await once(bare, 'spawn');
+  const { root: cwd } = await makePlace();
+  const bare = spawn('/bin/sh', ['-c', script], { cwd, stdio: 'ignore', detached: true });
+  onTestFinished(() => void process.kill(-(bare.pid ?? 0), 'SIGKILL'));
+  await numberIn(join(cwd, 'ready'));
   const inherited = new Set(await heldBy(bare.pid ?? 0));
   expect(held.slice(3).filter((target) => !inherited.has(target))).toEqual([]);
 });

@@ -57,8 +57,8 @@ class World {
   readonly peers: FakePeer[] = [];
   /** Verified pieces that the disk did not take. */
   readonly unwritten = new Set<number>();
-  /** Pieces that are being written, though their peer is gone. */
-  readonly writing: number[] = [];
+  /** Pieces that are being written, by the link they came by, though its peer is gone. */
+  readonly writing: { piece: number; link: number }[] = [];
   readonly told: number[] = [];
   readonly liars: string[] = [];
   completions = 0;
@@ -179,12 +179,12 @@ class World {
     const piece = pickFrom(fake.asked, at);
     if (piece === undefined) return;
     fake.asked.delete(piece);
-    this.#verified(piece);
+    this.#verified(piece, fake.peer.link);
   }
 
-  #verified(piece: number): void {
+  #verified(piece: number, link: number): void {
     this.unwritten.delete(piece);
-    this.download.onVerified([piece]);
+    this.download.onVerified([piece], link);
   }
 
   failToWrite(fake: FakePeer, at: number): void {
@@ -200,12 +200,12 @@ class World {
   /** The peer goes while a piece of it is being written. */
   vanish(fake: FakePeer, at: number): void {
     const piece = pickFrom(fake.asked, at);
-    if (piece !== undefined) this.writing.push(piece);
+    if (piece !== undefined) this.writing.push({ piece, link: fake.peer.link });
     fake.peer.close();
   }
 
   finishWriting(): void {
-    for (const piece of this.writing.splice(0)) this.#verified(piece);
+    for (const { piece, link } of this.writing.splice(0)) this.#verified(piece, link);
   }
 
   giveBack(fake: FakePeer, at: number, why: 'rejected' | 'choked'): void {
@@ -232,7 +232,7 @@ class World {
   }
 
   retry(): void {
-    for (const piece of [...this.unwritten]) this.#verified(piece);
+    for (const piece of [...this.unwritten]) this.#verified(piece, 0);
   }
 
   /** A seed comes, and everything that is under way is done. */
@@ -288,7 +288,7 @@ function take(world: World, step: typeof anyStep extends fc.Arbitrary<infer Step
   else if (what === 'later') world.nowMs += at % 30_000;
   else if (what === 'again') {
     const known = world.told[at % world.told.length];
-    if (known !== undefined) world.download.onVerified([known]);
+    if (known !== undefined) world.download.onVerified([known], 0);
   }
   const fake = world.peers[step.peer % world.peers.length];
   if (fake === undefined) return;
@@ -333,6 +333,17 @@ test('whatever happens, all pieces are verified once, and never more is asked fo
 
 const all = Array.from({ length: pieceCount }, (_, piece) => piece);
 const roomy = { pieceCount, limitPieces: 1_000, seed: 1 };
+
+test('who is asked for a piece that came from a peer that is gone need not send it', () => {
+  const world = new World(roomy);
+  const gone = world.add([7]);
+  world.vanish(gone, 0);
+  const asked = world.add([7]);
+  expect([...asked.asked]).toEqual([7]);
+  world.finishWriting();
+  expect([...asked.asked]).toEqual([]);
+  world.check();
+});
 
 test('a piece is asked of one peer while there are others to ask for', () => {
   const world = new World(roomy);
@@ -414,7 +425,7 @@ test('a download that is closed gives back what it had reserved, once, whatever 
   world.download.close();
   expect(world.budget.used).toBe(0);
   world.retry();
-  world.download.onVerified([late]);
+  world.download.onVerified([late], one.peer.link);
   one.peer.close();
   expect(world.budget.used).toBe(0);
 });
