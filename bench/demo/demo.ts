@@ -176,14 +176,14 @@ async function deliver(fleet: Fleet, image: Baked): Promise<TransferResult> {
   }));
   const fetchedBytes = Math.max(...hosts.map(({ receivedBytes }) => receivedBytes));
   const bytesPerSecond = parseRate(rate);
-  const bound = lowerBound({
-    imageBytes: fetchedBytes,
-    pieceCount: Math.max(1, Math.round((image.pieces * fetchedBytes) / image.bytes)),
-    hosts: hostCount,
-    seedUpBytesPerSecond: bytesPerSecond,
-    hostUpBytesPerSecond: bytesPerSecond,
-    hostDownBytesPerSecond: bytesPerSecond,
-  });
+  const links = { upBytesPerSecond: bytesPerSecond, downBytesPerSecond: bytesPerSecond };
+  const bound = lowerBound(
+    { seeds: [links], hosts: hosts.map(() => links) },
+    {
+      sizeBytes: fetchedBytes,
+      pieceCount: Math.max(1, Math.round((image.pieces * fetchedBytes) / image.bytes)),
+    },
+  );
   const begun = Math.min(...hosts.map(({ startedMs }) => startedMs ?? NaN));
   const whole = Math.max(...hosts.map(({ wholeMs }) => wholeMs ?? NaN));
   return { hosts, swarmMs: whole - begun, boundMs: bound * 1_000 };

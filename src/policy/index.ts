@@ -4,7 +4,13 @@
  */
 export { Bitfield } from './bitfield.ts';
 export { worthDoubling, type SourcePace } from './end-game.ts';
-export { lowerBound, type TransferPlan } from './lower-bound.ts';
+export {
+  lowerBound,
+  type GroupLinks,
+  type HostLinks,
+  type ImageSize,
+  type Topology,
+} from './lower-bound.ts';
 export { PiecePicker } from './piece-picker.ts';
 export {
   budgetBytes,
