@@ -27,3 +27,11 @@ export {
   type OriginLease,
   type OriginReport,
 } from './origin-ledger.ts';
+export {
+  PeerGraph,
+  type GraphNode,
+  type Level,
+  type PeerGraphInit,
+  type Place,
+  type Tie,
+} from './peer-graph.ts';

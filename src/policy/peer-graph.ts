@@ -1,0 +1,235 @@
+/** Where a host stands; empty where nothing was said. A rack is known within its zone. */
+export interface Place {
+  readonly zone: string;
+  readonly rack: string;
+}
+
+/**
+ * How far two hosts are from each other: 0 in one rack, 1 in one zone, 2 in two zones. What passes
+ * between hosts of level 1 goes over the links of two racks.
+ */
+export type Level = 0 | 1 | 2;
+
+/** Somebody whom a host should be connected to. */
+export interface Tie<Member> {
+  readonly member: Member;
+  readonly level: Level;
+}
+
+export interface PeerGraphInit {
+  /** Rings among the hosts of a rack; each gives a host two neighbours. */
+  readonly nearRings: number;
+  /** Rings among the gateways of the racks of a zone, and of the zones. */
+  readonly farRings: number;
+  /** How many hosts of a rack are connected to other racks, and of a zone to other zones. */
+  readonly gateways: number;
+}
+
+/**
+ * Degree 6 spread fastest among 16 and 32 simulated hosts (docs/swarm.md): with more, each piece
+ * takes longer to be whole at the first; with fewer, links lie idle.
+ */
+export const defaultPeerGraphInit: PeerGraphInit = { nearRings: 3, farRings: 2, gateways: 3 };
+
+/** A member's place in one ring. */
+interface Link<Member> {
+  readonly node: GraphNode<Member>;
+  next: Link<Member>;
+  previous: Link<Member>;
+}
+
+/** A member of the graph; what `join` returns and all else takes. */
+export interface GraphNode<Member> {
+  readonly member: Member;
+  readonly isSeed: boolean;
+  /** For each level the rings it is in, and its slot among the gateways of the group below it. */
+  readonly seats: Seat<Member>[];
+}
+
+interface Seat<Member> {
+  readonly group: Group<Member>;
+  readonly links: Link<Member>[];
+  /** Where it stands in the group's list. */
+  at: number;
+  /** Its slot among those who stand for the group at the level above. */
+  slot: number | undefined;
+}
+
+/** Hosts of a rack, gateways of the racks of a zone, or gateways of the zones of a fleet. */
+interface Group<Member> {
+  readonly level: Level;
+  readonly key: string;
+  readonly parent: Group<Member> | undefined;
+  readonly nodes: GraphNode<Member>[];
+  /** Who stands for it at the level above; by slot, with gaps. Seeds do without a slot. */
+  readonly gateways: (GraphNode<Member> | undefined)[];
+  readonly seedGateways: Set<GraphNode<Member>>;
+}
+
+/**
+ * Whom each member of a swarm is connected to. The hosts of a rack hang in several random rings;
+ * some of them, the rack's gateways, also hang in rings of their zone's gateways, and some of those in
+ * rings of the fleet. A ring passes through all its members, and all gateways of a group are in the
+ * group's own rings, so that the whole is connected however the labels are spread: no rack can be cut
+ * off, and only gateways load a rack's uplink. Rings at random places make a random regular graph, an
+ * expander with high probability; joining and leaving touch two neighbours a ring (Law, Siu:
+ * Distributed Construction of Random Expander Networks, 2003).
+ */
+export class PeerGraph<Member> {
+  readonly #init: PeerGraphInit;
+  readonly #random: () => number;
+  readonly #groups = new Map<string, Group<Member>>();
+  #size = 0;
+
+  /** @param components `random` gives numbers from 0 up to, not including, 1 */
+  constructor(components: { readonly random: () => number }, init: Partial<PeerGraphInit> = {}) {
+    this.#random = components.random;
+    this.#init = { ...defaultPeerGraphInit, ...init };
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** @param isSeed whether it has everything: then it is a gateway as long as there are few */
+  join(member: Member, place: Place, isSeed: boolean): GraphNode<Member> {
+    const node: GraphNode<Member> = { member, isSeed, seats: [] };
+    this.#size += 1;
+    this.#sit(node, this.#groupOf(place));
+    return node;
+  }
+
+  leave(node: GraphNode<Member>): void {
+    this.#size -= 1;
+    for (let level = node.seats.length - 1; level >= 0; level--) this.#rise(node);
+  }
+
+  /** All whom it should be connected to, each once, the nearest first. */
+  ties(node: GraphNode<Member>): Tie<Member>[] {
+    const ties = new Map<GraphNode<Member>, Tie<Member>>();
+    const add = (other: GraphNode<Member>) => {
+      if (other === node || ties.has(other)) return;
+      ties.set(other, { member: other.member, level: levelBetween(node, other) });
+    };
+    for (const seat of node.seats) {
+      for (const { next, previous } of seat.links) {
+        add(next.node);
+        add(previous.node);
+      }
+      // Gateways of one group know each other: they share out what comes from outside.
+      if (seat.slot === undefined) continue;
+      for (const other of seat.group.gateways) if (other !== undefined) add(other);
+    }
+    return [...ties.values()];
+  }
+
+  /**
+   * Its slots among the gateways of its rack, for what comes from other racks, and of its zone, for
+   * what comes from other zones. Undefined: it is none there.
+   */
+  slots(node: GraphNode<Member>): readonly [rack: number | undefined, zone: number | undefined] {
+    return [node.seats[0]?.slot, node.seats[1]?.slot];
+  }
+
+  #groupOf({ zone, rack }: Place): Group<Member> {
+    const fleet = this.#group('fleet', 2, undefined);
+    const zoned = this.#group(`zone ${zone}`, 1, fleet);
+    // Zones can hold no line feed, so no two places have one key.
+    return this.#group(`rack ${zone}\n${rack}`, 0, zoned);
+  }
+
+  #group(key: string, level: Level, parent: Group<Member> | undefined): Group<Member> {
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      group = { level, key, parent, nodes: [], gateways: [], seedGateways: new Set() };
+      this.#groups.set(key, group);
+    }
+    return group;
+  }
+
+  /** Takes a seat in a group: in its rings, and if it needs one as its gateway. */
+  #sit(node: GraphNode<Member>, group: Group<Member>): void {
+    const rings = group.level === 0 ? this.#init.nearRings : this.#init.farRings;
+    const links: Link<Member>[] = [];
+    for (let ring = 0; ring < rings; ring++) {
+      const at = Math.floor(this.#random() * group.nodes.length);
+      links.push(linkAfter(node, group.nodes[at]?.seats[group.level]?.links[ring]));
+    }
+    node.seats.push({ group, links, at: group.nodes.length, slot: undefined });
+    group.nodes.push(node);
+    this.#groups.set(group.key, group);
+    this.#appoint(group, node);
+  }
+
+  /** Makes it a gateway of the group if one is wanted. */
+  #appoint(group: Group<Member>, node: GraphNode<Member>): void {
+    const { parent, gateways, seedGateways } = group;
+    const seat = node.seats[group.level];
+    if (parent === undefined || seat === undefined) return;
+    if (node.isSeed) {
+      if (seedGateways.size >= this.#init.gateways) return;
+      seedGateways.add(node);
+    } else {
+      const slot = freeSlot(gateways);
+      if (slot >= this.#init.gateways) return;
+      gateways[slot] = node;
+      seat.slot = slot;
+    }
+    this.#sit(node, parent);
+  }
+
+  /** Gives up its seat at the highest level that it has one. */
+  #rise(node: GraphNode<Member>): void {
+    const seat = node.seats.pop();
+    if (seat === undefined) return;
+    const { group } = seat;
+    for (const link of seat.links) unlink(link);
+    const last = group.nodes.pop();
+    if (last !== undefined && last !== node) {
+      group.nodes[seat.at] = last;
+      const moved = last.seats[group.level];
+      if (moved !== undefined) moved.at = seat.at;
+    }
+    if (group.nodes.length === 0) this.#groups.delete(group.key);
+    const stood = seat.slot !== undefined || group.seedGateways.delete(node);
+    if (seat.slot !== undefined) group.gateways[seat.slot] = undefined;
+    if (stood) this.#replace(group, node);
+  }
+
+  /** Another of its kind stands for the group, if there is one that does not yet. */
+  #replace(group: Group<Member>, { isSeed }: GraphNode<Member>): void {
+    const next = group.nodes.find(
+      (node) => node.isSeed === isSeed && node.seats.length === group.level + 1,
+    );
+    if (next !== undefined) this.#appoint(group, next);
+  }
+}
+
+/** A link in a ring: behind another, or a ring of its own. */
+function linkAfter<Member>(
+  node: GraphNode<Member>,
+  before: Link<Member> | undefined,
+): Link<Member> {
+  const link = { node } as Link<Member>;
+  link.previous = before ?? link;
+  link.next = before?.next ?? link;
+  link.previous.next = link;
+  link.next.previous = link;
+  return link;
+}
+
+function unlink<Member>({ next, previous }: Link<Member>): void {
+  previous.next = next;
+  next.previous = previous;
+}
+
+function freeSlot<Member>(gateways: readonly (GraphNode<Member> | undefined)[]): number {
+  const gap = gateways.indexOf(undefined);
+  return gap >= 0 ? gap : gateways.length;
+}
+
+function levelBetween<Member>(one: GraphNode<Member>, other: GraphNode<Member>): Level {
+  const [rack, otherRack] = [one.seats[0]?.group, other.seats[0]?.group];
+  if (rack === otherRack) return 0;
+  return rack?.parent === otherRack?.parent ? 1 : 2;
+}
