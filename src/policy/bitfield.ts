@@ -63,6 +63,11 @@ export class Bitfield {
     for (let index = 0; index < this.length; index++) if (this.has(index)) yield index;
   }
 
+  /** The bytes themselves, in the order of BEP 3; they are changed by `add` and `remove` alone. */
+  get bytes(): Readonly<Uint8Array> {
+    return this.#bytes;
+  }
+
   /** A copy of the bytes, as a `bitfield` message carries them. */
   toBytes(): Uint8Array {
     return this.#bytes.slice();

@@ -11,7 +11,8 @@ export {
   type ImageSize,
   type Topology,
 } from './lower-bound.ts';
-export { PiecePicker } from './piece-picker.ts';
+export { Injection } from './injection.ts';
+export { PiecePicker, type PieceSet } from './piece-picker.ts';
 export {
   budgetBytes,
   originAsker,
@@ -35,3 +36,4 @@ export {
   type Place,
   type Tie,
 } from './peer-graph.ts';
+export { hasRequestRoom, type RequestRoom } from './request-room.ts';

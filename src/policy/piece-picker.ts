@@ -1,4 +1,7 @@
-import type { Bitfield } from './bitfield.ts';
+import { Bitfield } from './bitfield.ts';
+
+/** Some pieces. A bitfield is looked through fastest; a set is meant to hold few. */
+export type PieceSet = Pick<Bitfield, 'has'>;
 
 /**
  * Which piece to begin next: the rarest that the peer has, ties broken at random. Rarity is the
@@ -10,24 +13,22 @@ import type { Bitfield } from './bitfield.ts';
  */
 export class PiecePicker {
   readonly #random: () => number;
-  readonly #availability: Uint32Array;
-  /** Wanted pieces in no order, and where each stands there (-1: not wanted). */
-  readonly #wanted: number[] = [];
-  readonly #position: Int32Array;
+  readonly #availability: Uint16Array;
+  readonly #wanted: Bitfield;
   /** How many wanted pieces have this availability: tells when no rarer one can be found. */
   readonly #levels: number[] = [];
 
   /** @param random a number from 0 to below 1 */
   constructor(pieceCount: number, random: () => number) {
     this.#random = random;
-    this.#availability = new Uint32Array(pieceCount);
-    this.#position = new Int32Array(pieceCount).fill(-1);
-    for (let piece = 0; piece < pieceCount; piece++) this.restore(piece);
+    this.#availability = new Uint16Array(pieceCount);
+    this.#wanted = Bitfield.full(pieceCount);
+    this.#levels[0] = pieceCount;
   }
 
   /** How many pieces nobody has begun. */
   get wantedCount(): number {
-    return this.#wanted.length;
+    return this.#wanted.count;
   }
 
   /** How many of them no connected peer has. */
@@ -36,7 +37,7 @@ export class PiecePicker {
   }
 
   isWanted(piece: number): boolean {
-    return (this.#position[piece] ?? -1) >= 0;
+    return this.#wanted.has(piece);
   }
 
   availability(piece: number): number {
@@ -57,53 +58,72 @@ export class PiecePicker {
     for (const piece of pieces) this.changeAvailability(piece, change);
   }
 
-  /** Begins the rarest wanted piece that the peer has. Undefined when it has none. */
-  pick(peerPieces: Pick<Bitfield, 'has'>): number | undefined {
-    const count = this.#wanted.length;
-    if (count === 0) return undefined;
-    const rarest = this.#levels.findIndex((pieces, level) => level > 0 && pieces > 0);
-    const start = Math.floor(this.#random() * count);
-    let best: number | undefined;
-    let bestLevel = Infinity;
-    for (let step = 0; step < count; step++) {
-      const piece = this.#wanted[(start + step) % count];
-      if (piece === undefined || !peerPieces.has(piece)) continue;
-      const level = this.availability(piece);
-      if (level >= bestLevel) continue;
-      best = piece;
-      bestLevel = level;
-      if (level <= rarest) break;
-    }
+  /** Begins the rarest wanted piece among these. Undefined when there is none. */
+  pick(pieces: PieceSet): number | undefined {
+    const few: ReadonlySet<number> | undefined = pieces instanceof Set ? pieces : undefined;
+    const best = few === undefined ? this.#rarestOf(pieces) : this.#rarestOfFew(few);
     if (best !== undefined) this.take(best);
     return best;
   }
 
+  /** Eight pieces at a time, from a random place on. */
+  #rarestOf(pieces: PieceSet): number | undefined {
+    const wanted = this.#wanted.bytes;
+    const whole = pieces instanceof Bitfield;
+    const theirs = whole ? pieces.bytes : wanted;
+    const { length } = wanted;
+    const rarest = this.#rarestLevel();
+    const start = Math.floor(this.#random() * this.#wanted.length);
+    // The first byte is read twice: from the place on at first, up to it at last.
+    const mask = 0xff >> (start & 7);
+    let best: number | undefined;
+    let bestLevel = Infinity;
+    for (let step = 0, at = start >> 3; step <= length; step++, at++) {
+      if (at === length) at = 0;
+      let bits = (wanted[at] ?? 0) & (theirs[at] ?? 0);
+      if (step === 0) bits &= mask;
+      else if (step === length) bits &= ~mask;
+      while (bits !== 0) {
+        // The highest bit is the first piece (BEP 3).
+        const highest = Math.clz32(bits) - 24;
+        bits &= ~(0x80 >> highest);
+        const piece = 8 * at + highest;
+        const level = this.availability(piece);
+        if (level >= bestLevel || !(whole || pieces.has(piece))) continue;
+        if (level <= rarest) return piece;
+        best = piece;
+        bestLevel = level;
+      }
+    }
+    return best;
+  }
+
+  #rarestOfFew(pieces: ReadonlySet<number>): number | undefined {
+    let best: number | undefined;
+    let bestLevel = Infinity;
+    for (const piece of pieces) {
+      if (!this.isWanted(piece) || this.availability(piece) >= bestLevel) continue;
+      best = piece;
+      bestLevel = this.availability(piece);
+    }
+    return best;
+  }
+
+  /** The least availability of a wanted piece that anybody has. */
+  #rarestLevel(): number {
+    const levels = this.#levels;
+    for (let level = 1; level < levels.length; level++) if ((levels[level] ?? 0) > 0) return level;
+    return 0;
+  }
+
   /** Takes a piece out of the wanted ones: it is begun, or here already. */
   take(piece: number): void {
-    const at = this.#position[piece] ?? -1;
-    if (at < 0) return;
-    const last = this.#wanted.pop();
-    if (last !== undefined && last !== piece) {
-      this.#wanted[at] = last;
-      this.#position[last] = at;
-    }
-    this.#position[piece] = -1;
-    this.#changeLevel(this.availability(piece), -1);
+    if (this.#wanted.remove(piece)) this.#changeLevel(this.availability(piece), -1);
   }
 
   /** Makes a piece wanted (again). */
   restore(piece: number): void {
-    if (this.isWanted(piece)) return;
-    // A random place keeps ties random also where the search starts at the same place twice.
-    const at = Math.floor(this.#random() * (this.#wanted.length + 1));
-    const moved = this.#wanted[at];
-    if (moved !== undefined) {
-      this.#position[moved] = this.#wanted.length;
-      this.#wanted.push(moved);
-    }
-    this.#wanted[at] = piece;
-    this.#position[piece] = at;
-    this.#changeLevel(this.availability(piece), 1);
+    if (this.#wanted.add(piece)) this.#changeLevel(this.availability(piece), 1);
   }
 
   #changeLevel(level: number, change: 1 | -1): void {

@@ -1,5 +1,11 @@
 import { PeerError, type StarlingError } from '../errors.ts';
-import { PiecePicker, worthDoubling, type SourcePace } from '../policy/index.ts';
+import {
+  hasRequestRoom,
+  PiecePicker,
+  worthDoubling,
+  type PieceSet,
+  type SourcePace,
+} from '../policy/index.ts';
 import type { IncomingImage } from './incoming-image.ts';
 import type { Peer } from './peer.ts';
 import type { PieceBudget } from './piece-budget.ts';
@@ -40,6 +46,8 @@ const answerTimeoutMs = 20_000;
 const retryWriteMs = 2_000;
 /** In the end game a piece is asked of so many peers. */
 const endGameOwners = 3;
+/** After so long without a new piece, who hands out pieces is asked for others too. */
+const handedPatienceMs = 10_000;
 /** So many pieces at the most are asked of one peer at a time. */
 const maxPiecesAsked = 1_500;
 
@@ -62,12 +70,14 @@ export class Download {
   #closed = false;
   #complete = false;
   #retryAtMs = 0;
+  #lastVerifiedMs: number;
 
   constructor(components: DownloadComponents, events: DownloadEvents) {
     this.#incoming = components.incoming;
     this.#budget = components.budget;
     this.#events = events;
     this.#now = components.now;
+    this.#lastVerifiedMs = components.now();
     const { have } = components.incoming;
     this.#picker = new PiecePicker(have.length, components.random);
     for (const piece of have) this.#picker.take(piece);
@@ -190,13 +200,13 @@ export class Download {
     const source = this.#sources.get(peer);
     if (source === undefined || this.#paused || this.#closed) return;
     if (peer.chokedByThem || peer.closed) return;
-    // Enough that the data plane has a next piece at hand while we hear of the last one.
-    const { pieceSizeBytes } = this.#incoming.metainfo.info;
-    const targetBytes = 1.25 * peer.tally.windowBytes + pieceSizeBytes;
+    const { windowBytes } = peer.tally;
+    const pieceBytes = this.#incoming.metainfo.info.pieceSizeBytes;
     // Small gaps are left open, so that pieces are asked for several at a time.
-    if (source.bytes > 0.75 * targetBytes) return;
+    if (source.bytes > 0.75 * windowBytes && source.bytes > 0) return;
     const wanted: number[] = [];
-    while (source.bytes < targetBytes && source.pieces.size < maxPiecesAsked) {
+    while (source.pieces.size < maxPiecesAsked) {
+      if (!hasRequestRoom({ owedBytes: source.bytes, windowBytes, pieceBytes })) break;
       const piece = this.#pick(peer, source);
       if (piece === undefined) break;
       this.#own(peer, source, piece);
@@ -231,7 +241,7 @@ export class Download {
   }
 
   /** Of a web seed the piece behind the last one: neighbours come in one answer. */
-  #pickNext(peer: Peer, source: Source, askable: NonNullable<Peer['askable']>): number | undefined {
+  #pickNext(peer: Peer, source: Source, askable: PieceSet): number | undefined {
     const next = source.lastPiece + 1;
     if (!peer.isOrigin || !this.#picker.isWanted(next) || !askable.has(next)) return undefined;
     this.#picker.take(next);
@@ -266,6 +276,7 @@ export class Download {
   /** Pieces that came by this link are verified and written; its peer may be gone since. */
   onVerified(pieces: readonly number[], link: number): void {
     const free = new Set<Peer>();
+    this.#lastVerifiedMs = this.#now();
     for (const piece of pieces) {
       for (const owner of this.#owners.get(piece) ?? []) free.add(owner);
       this.#settle(piece, link);
@@ -330,6 +341,9 @@ export class Download {
       peer.close(new PeerError('PEER_TIMEOUT', `${peer.address} answers no requests`));
     }
     if (!this.#paused) {
+      if (now - this.#lastVerifiedMs > handedPatienceMs) {
+        for (const peer of this.#sources.keys()) peer.handed = undefined;
+      }
       this.fillAll();
     } else if (now >= this.#retryAtMs) {
       this.#retryAtMs = now + retryWriteMs;

@@ -16,6 +16,11 @@ export interface ExtensionHandshake {
   readonly requestQueue: number | undefined;
   /** The largest block that the peer sends, where that is more than 16 KiB: our own extension. */
   readonly maxRequestBytes: number | undefined;
+  /**
+   * Whether the peer hands out pieces at the moment: then it is asked only for those that it suggests
+   * (BEP 6). Undefined: it does not know of such things. Our own extension.
+   */
+  readonly injects: boolean | undefined;
   /** The port on which the peer accepts connections. */
   readonly listenPort: number | undefined;
   readonly client: string | undefined;
@@ -32,6 +37,8 @@ export const metadataPieceBytes = 16_384;
  * Others ignore it, and are asked for 16 KiB as ever.
  */
 const maxRequestKey = 'sg_max_request';
+/** Under this key it says whether it hands out pieces (1) or not (0); see docs/swarm.md. */
+const injectsKey = 'sg_injects';
 
 const bencodeLimits = { maxDepth: 8, maxValues: 1_000 };
 
@@ -39,6 +46,7 @@ export function encodeExtensionHandshake(init: {
   metadataBytes: number | undefined;
   requestQueue: number;
   maxRequestBytes: number;
+  injects: boolean;
   listenPort: number | undefined;
   client: string;
 }): Buffer {
@@ -47,6 +55,7 @@ export function encodeExtensionHandshake(init: {
     metadata_size: init.metadataBytes,
     p: init.listenPort,
     reqq: init.requestQueue,
+    [injectsKey]: init.injects ? 1 : 0,
     [maxRequestKey]: init.maxRequestBytes,
     v: init.client,
   });
@@ -58,11 +67,13 @@ export function parseExtensionHandshake(payload: Uint8Array): ExtensionHandshake
   if (!(value instanceof Map)) throw malformed('the extension handshake is not a dictionary');
   const messages = value.get('m');
   const client = value.get('v');
+  const injects = integer(value.get(injectsKey), 1);
   return {
     metadataId: messages instanceof Map ? integer(messages.get('ut_metadata'), 255) : undefined,
     metadataBytes: integer(value.get('metadata_size'), maxInfoBytes),
     requestQueue: integer(value.get('reqq'), 1_000_000),
     maxRequestBytes: integer(value.get(maxRequestKey), 1 << 24),
+    injects: injects === undefined ? undefined : injects === 1,
     listenPort: integer(value.get('p'), 65_535),
     client:
       client instanceof Uint8Array ? Buffer.from(client).toString('utf8').slice(0, 100) : undefined,

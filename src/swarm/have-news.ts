@@ -3,7 +3,10 @@ import type { Peer } from './peer.ts';
 /** Pieces that are verified within this time are told together. */
 const gatherMs = 10;
 
-/** Tells peers of new pieces, several at a time, and nobody of what he has himself. */
+/**
+ * Tells peers of new pieces, several at a time, and nobody of what he has himself: but who hands out
+ * pieces hears what became of them.
+ */
 export class HaveNews implements Disposable {
   readonly #peers: () => Iterable<Peer>;
   #untold: number[] = [];
@@ -28,7 +31,8 @@ export class HaveNews implements Disposable {
       // It knows other pieces.
       if (peer.isV1Only) continue;
       for (const piece of this.#untold) {
-        if (peer.pieces?.has(piece) !== true) peer.send({ type: 'have', piece });
+        if (peer.pieces?.has(piece) === true && peer.handed === undefined) continue;
+        peer.send({ type: 'have', piece });
       }
     }
     this.#untold = [];

@@ -1,5 +1,5 @@
 import { PeerError } from '../errors.ts';
-import { Bitfield } from '../policy/index.ts';
+import { Bitfield, type PieceSet } from '../policy/index.ts';
 import type { DataLane } from './data/data-lane.ts';
 import type { DataEvent, Failure, Tally } from './data/data-protocol.ts';
 import type { ExtensionHandshake } from './extension.ts';
@@ -76,6 +76,8 @@ export class Peer {
   interestedInThem = false;
   /** The pieces of ours that they have, once the number of pieces is known. */
   pieces: Bitfield | undefined;
+  /** While the peer hands out pieces: those that it handed to us. Nothing else is asked of it. */
+  handed: Set<number> | undefined;
   /** Hash requests of theirs that are being answered. */
   hashRequests = 0;
   tally: Tally = { receivedBytes: 0, sentBytes: 0, windowBytes: 256 << 10, rateBytesPerSecond: 0 };
@@ -119,8 +121,8 @@ export class Peer {
   }
 
   /** What it may be asked for at the moment; undefined: nothing. */
-  get askable(): Pick<Bitfield, 'has'> | undefined {
-    return this.pieces;
+  get askable(): PieceSet | undefined {
+    return this.pieces && (this.handed ?? this.pieces);
   }
 
   isIn(lane: Pick<DataLane, 'post'>): boolean {
@@ -264,11 +266,17 @@ export class Peer {
   /** What the peer says of itself; it may say it again. */
   setExtension(extension: ExtensionHandshake): void {
     this.extension = extension;
-    const { requestQueue } = extension;
+    const { requestQueue, injects } = extension;
+    this.handed = injects === true ? (this.handed ?? new Set()) : undefined;
     // What v1 requests are translated in is ordinary blocks.
     const maxRequestBytes = this.isV1Only ? undefined : extension.maxRequestBytes;
     const abilities = { maxRequestBytes, requestQueue };
     this.#lane.post({ type: 'peer', link: this.link, abilities });
+  }
+
+  /** Notes a piece that the peer suggests (BEP 6); while it hands out pieces, that is its word. */
+  onSuggested(piece: number): void {
+    if (this.handed !== undefined && this.handed.size < maxEarlyPieces) this.handed.add(piece);
   }
 
   want(pieces: readonly number[]): void {

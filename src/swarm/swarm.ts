@@ -32,6 +32,7 @@ import { tendPeer, type Peer, type PeerListener } from './peer.ts';
 import { PeerTally } from './peer-tally.ts';
 import type { PieceBudget } from './piece-budget.ts';
 import { PieceMap } from './piece-map.ts';
+import { SeedInjection } from './seed-injection.ts';
 import { storageFailure } from './storage-failure.ts';
 import type { SwarmData } from './swarm-data.ts';
 import type { SwarmState, SwarmStatus } from './swarm-status.ts';
@@ -105,6 +106,8 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
   #info: ImageInfo | undefined;
   #content: Content | undefined;
   #have: Bitfield | undefined;
+  /** Of a host that has the image from the start. */
+  #injection: SeedInjection | undefined;
   #reusedBytes = 0;
   #retryAtMs = Infinity;
   #changeTimer: NodeJS.Timeout | undefined;
@@ -443,6 +446,15 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
     const { info } = stored.metainfo;
     this.#info = info;
     this.#have = Bitfield.full(info.pieceCount);
+    this.#injection = new SeedInjection(
+      {
+        ...this.#components,
+        tell: (peer) => {
+          this.#sendExtensionHandshake(peer);
+        },
+      },
+      info,
+    );
     this.#content = contentOf(stored.metainfo, stored.tree);
     this.#components.data.open(stored.metainfo, stored.tree, this.#have);
     this.#state = 'seeding';
@@ -497,6 +509,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
       // Of a v1-only torrent the dictionary is another.
       metadataBytes: peer.isV1Only ? undefined : this.#info?.encoded.length,
       requestQueue: requestQueueLimit,
+      injects: this.#injection?.active === true,
       maxRequestBytes: maxBlockBytes,
       listenPort: this.#components.listenPort(),
       client: clientName,
@@ -545,6 +558,10 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
       case 'extended':
         this.#onExtended(peer, message.id, message.payload);
         return;
+      case 'suggestPiece':
+        peer.onSuggested(message.piece);
+        this.#download?.fill(peer);
+        return;
       case 'hashRequest':
         this.#answers.hashes(peer, message.range);
         return;
@@ -557,7 +574,6 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
       case 'keepAlive':
       case 'interested':
       case 'notInterested':
-      case 'suggestPiece':
       case 'allowedFast':
       case 'unknown':
       // Blocks are the data plane's.
@@ -575,7 +591,11 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
       download.changePieces(peer, () => peer.learnPieces(message));
       return;
     }
-    for (const piece of peer.learnPieces(message)) download?.onHave(peer, piece);
+    for (const piece of peer.learnPieces(message)) {
+      download?.onHave(peer, piece);
+      this.#injection?.onHave(peer, piece);
+    }
+    if (message.type !== 'have' || peer.pieces?.isFull === true) this.#injection?.consider(peer);
   }
 
   onUntrue(peer: Peer, piece: number): void {
@@ -613,6 +633,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
   #onExtended(peer: Peer, id: number, payload: Uint8Array): void {
     if (id === extensionHandshakeId) {
       peer.setExtension(parseExtensionHandshake(payload));
+      this.#injection?.consider(peer);
       this.#metadata?.ask(peer);
       this.#download?.fill(peer);
     } else if (id === metadataExtensionId && !peer.isV1Only) {
@@ -629,6 +650,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
     this.#metadata?.forget(peer);
     this.#layers?.forget(peer);
     this.#download?.removePeer(peer);
+    this.#injection?.remove(peer);
     for (const other of this.#peers) {
       this.#guard(other, () => {
         this.#metadata?.ask(other);
@@ -655,6 +677,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
     this.#metadata?.tick();
     for (const peer of this.#peers) this.#guard(peer, () => this.#metadata?.ask(peer));
     this.#layers?.tick();
+    this.#injection?.tick();
     if (this.#state === 'fetching' || this.#download?.paused === true) this.#download?.tick();
     this.#components.webSeeds?.tick();
     const retry = this.#retry;

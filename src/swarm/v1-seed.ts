@@ -58,6 +58,7 @@ export class V1Seed implements PeerListener, AsyncDisposable {
       const payload = encodeExtensionHandshake({
         metadataBytes: this.torrent.info.length,
         requestQueue: requestQueueLimit,
+        injects: false,
         maxRequestBytes: maxBlockBytes,
         listenPort: this.#components.listenPort(),
         client: clientName,

@@ -1,4 +1,4 @@
-import { Bitfield } from '../policy/index.ts';
+import { Bitfield, type PieceSet } from '../policy/index.ts';
 import type { DataEvent } from './data/data-protocol.ts';
 import type { Message } from './message.ts';
 import { Peer, type PeerComponents } from './peer.ts';
@@ -17,7 +17,7 @@ export interface WebPeerInit {
  */
 export class WebPeer extends Peer {
   /** What it may be asked for. */
-  allow: (() => Pick<Bitfield, 'has'> | undefined) | undefined;
+  allow: (() => PieceSet | undefined) | undefined;
   override readonly isOrigin = true;
   readonly openedMs: number;
   /** It has given pieces back, and is about to be closed. */
@@ -39,7 +39,7 @@ export class WebPeer extends Peer {
     };
   }
 
-  override get askable(): Pick<Bitfield, 'has'> | undefined {
+  override get askable(): PieceSet | undefined {
     return this.#failed ? undefined : this.allow?.();
   }
 

@@ -402,7 +402,7 @@ test('who owes pieces and sends nothing for long is let go, and others are asked
 
 test('while the disk is full nothing is asked for, and what was verified never again', () => {
   const world = new World(roomy);
-  const one = world.add(all);
+  const one = world.add(all, { windowBytes: 4 * pieceSizeBytes });
   world.failToWrite(one, 0);
   const [unwritten] = world.unwritten;
   const before = one.asked.size;
@@ -419,7 +419,7 @@ test('while the disk is full nothing is asked for, and what was verified never a
 
 test('a download that is closed gives back what it had reserved, once, whatever comes later', () => {
   const world = new World(roomy);
-  const one = world.add(all);
+  const one = world.add(all, { windowBytes: 4 * pieceSizeBytes });
   world.failToWrite(one, 0);
   const late = [...one.asked][0] ?? -1;
   world.download.close();

@@ -14,6 +14,7 @@ test('an extension handshake is read as it was written', () => {
   const init = {
     metadataBytes: 1_000,
     maxRequestBytes: 262_144,
+    injects: true,
     requestQueue: 250,
     listenPort: 6_881,
     client: 'Test 1',
@@ -30,6 +31,7 @@ test('what an extension handshake leaves out, or says wrongly, is not known', ()
     metadataBytes: undefined,
     requestQueue: undefined,
     maxRequestBytes: undefined,
+    injects: undefined,
     listenPort: undefined,
     client: undefined,
   };

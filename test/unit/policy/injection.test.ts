@@ -1,0 +1,99 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Injection } from '../../../src/policy/index.ts';
+import { seededRandom } from '../../tools/seeded-random.ts';
+
+const make = (pieceCount: number, seed = 1) =>
+  new Injection<string>({ random: seededRandom(seed) }, { pieceCount });
+
+test('each piece is handed to one peer, and to each about as many as it takes', () => {
+  const injection = make(100);
+  const had = new Map<string, number[]>([
+    ['slow', []],
+    ['fast', []],
+  ]);
+  for (const peer of had.keys()) injection.addPeer(peer, undefined);
+  for (let step = 0; !injection.isDone; step++) {
+    for (const [peer, pieces] of had) {
+      pieces.push(...injection.hand(peer, 2, 0));
+      const last = pieces.at(-1);
+      if (last !== undefined && (peer === 'fast' || step % 4 === 0)) injection.onHave(last);
+    }
+  }
+  const all = [...had.values()].flat();
+  expect(all.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, piece) => piece));
+  expect(had.get('fast')?.length).toBeGreaterThan(3 * (had.get('slow')?.length ?? 0));
+});
+
+test('what others have already is handed to nobody', () => {
+  const injection = make(10);
+  injection.addPeer('a', undefined);
+  for (const piece of [0, 3, 5]) injection.onHave(piece);
+  expect(injection.hand('a', 10, 0).toSorted((a, b) => a - b)).toEqual([1, 2, 4, 6, 7, 8, 9]);
+  expect(injection.hand('stranger', 10, 0)).toEqual([]);
+});
+
+test('what a peer was handed and did not get is handed to another when it goes, or after a while', () => {
+  const injection = make(4);
+  injection.addPeer('a', undefined);
+  injection.addPeer('b', undefined);
+  const [kept, ...lost] = injection.hand('a', 4, 0);
+  expect(injection.isDone).toBe(true);
+  injection.onHave(kept ?? -1);
+  injection.expire(9_999);
+  expect(injection.isDone).toBe(true);
+  injection.expire(10_000);
+  expect(injection.hand('b', 1, 10_000)).toHaveLength(1);
+  injection.removePeer('b');
+  expect(injection.hand('a', 4, 10_000).toSorted()).toEqual(lost.toSorted());
+});
+
+const anyStep = fc.record({
+  what: fc.constantFrom('hand', 'hand', 'hand', 'have', 'have', 'come', 'go', 'expire'),
+  peer: fc.constantFrom('a', 'b', 'c'),
+  piece: fc.nat(19),
+  most: fc.integer({ min: 0, max: 4 }),
+});
+
+test('whatever happens, no piece is in two hands, nobody has too many, and none is forgotten', () => {
+  fc.assert(
+    fc.property(fc.array(anyStep, { maxLength: 100 }), fc.integer(), (steps, seed) => {
+      const injection = make(20, seed);
+      const seen = new Set<number>();
+      const hands = new Map<number, { peer: string; atMs: number }>();
+      const peers = new Set<string>();
+      let nowMs = 0;
+      for (const { what, peer, piece, most } of steps) {
+        nowMs += 1_000;
+        if (what === 'come' && !peers.has(peer)) {
+          injection.addPeer(peer, undefined);
+          peers.add(peer);
+        } else if (what === 'go') {
+          injection.removePeer(peer);
+          peers.delete(peer);
+          for (const [at, handed] of hands) if (handed.peer === peer) hands.delete(at);
+        } else if (what === 'have') {
+          injection.onHave(piece);
+          seen.add(piece);
+          hands.delete(piece);
+        } else if (what === 'expire') {
+          injection.expire(nowMs);
+          for (const [at, { atMs }] of hands) if (nowMs - atMs >= 10_000) hands.delete(at);
+        } else {
+          for (const at of injection.hand(peer, most, nowMs)) {
+            expect(peers.has(peer)).toBe(true);
+            expect(seen.has(at) || hands.has(at)).toBe(false);
+            hands.set(at, { peer, atMs: nowMs });
+          }
+          const own = [...hands.values()].filter((handed) => handed.peer === peer);
+          expect(own.length).toBeLessThanOrEqual(Math.max(most, 4));
+        }
+      }
+      injection.addPeer('last', undefined);
+      for (const at of injection.hand('last', 20, nowMs)) hands.set(at, { peer: 'last', atMs: 0 });
+      expect(seen.union(new Set(hands.keys())).size).toBe(20);
+      expect(injection.isDone).toBe(true);
+    }),
+    { numRuns: 300 },
+  );
+});
