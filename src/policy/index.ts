@@ -37,3 +37,5 @@ export {
   type Tie,
 } from './peer-graph.ts';
 export { hasRequestRoom, type RequestRoom } from './request-room.ts';
+export { FarRequests, type FarRequest, type Gateways } from './far-requests.ts';
+export { rendezvousFirst, rendezvousRank } from './rendezvous.ts';

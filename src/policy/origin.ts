@@ -1,3 +1,5 @@
+import { rendezvousFirst } from './rendezvous.ts';
+
 /**
  * When a host turns to the origin (a web seed, BEP 19), and which of the hosts that may do so asks
  * it for which piece. The origin is the one source that does not grow with the fleet, so that it is
@@ -47,27 +49,8 @@ export function originRunPieces(image: { pieceSizeBytes: number; pieceCount: num
  * and when a slot goes only its own runs move.
  * @returns undefined when there are no slots
  */
-export function originAsker(run: number, slots: readonly number[]): number | undefined {
-  let best: number | undefined;
-  let bestHash = -1;
-  for (const slot of slots) {
-    const hash = mixed(run, slot);
-    if (hash < bestHash || (hash === bestHash && best !== undefined && slot > best)) continue;
-    best = slot;
-    bestHash = hash;
-  }
-  return best;
-}
-
-/** Both numbers mixed into 32 bits (the finalizer of MurmurHash3, twice). */
-const mixed = (run: number, slot: number): number => finalize(finalize(run + 1) ^ (slot + 1)) >>> 0;
-
-function finalize(value: number): number {
-  let hash = value | 0;
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return hash ^ (hash >>> 16);
-}
+export const originAsker = (run: number, slots: readonly number[]): number | undefined =>
+  rendezvousFirst(run, slots);
 
 /** How much may be taken from an origin: a number of copies of the image, or bytes. */
 export type OriginBudget = { readonly copies: number } | { readonly bytes: number };
