@@ -29,7 +29,9 @@ export {
   type OriginReport,
 } from './origin-ledger.ts';
 export {
+  levelBetween,
   PeerGraph,
+  type GatewaySlots,
   type GraphNode,
   type Level,
   type PeerGraphInit,

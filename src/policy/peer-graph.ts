@@ -10,6 +10,18 @@ export interface Place {
  */
 export type Level = 0 | 1 | 2;
 
+/** @returns how far two places are from each other */
+export function levelBetween(one: Place, other: Place): Level {
+  if (one.zone !== other.zone) return 2;
+  return one.rack === other.rack ? 0 : 1;
+}
+
+/**
+ * A host's slots among the gateways of its rack, for what comes from other racks, and of its zone,
+ * for what comes from other zones. Undefined: it is none there.
+ */
+export type GatewaySlots = readonly [rack: number | undefined, zone: number | undefined];
+
 /** Somebody whom a host should be connected to. */
 export interface Tie<Member> {
   readonly member: Member;
@@ -41,6 +53,7 @@ interface Link<Member> {
 /** A member of the graph; what `join` returns and all else takes. */
 export interface GraphNode<Member> {
   readonly member: Member;
+  readonly place: Place;
   readonly isSeed: boolean;
   /** For each level the rings it is in, and its slot among the gateways of the group below it. */
   readonly seats: Seat<Member>[];
@@ -93,7 +106,7 @@ export class PeerGraph<Member> {
 
   /** @param isSeed whether it has everything: then it is a gateway as long as there are few */
   join(member: Member, place: Place, isSeed: boolean): GraphNode<Member> {
-    const node: GraphNode<Member> = { member, isSeed, seats: [] };
+    const node: GraphNode<Member> = { member, place, isSeed, seats: [] };
     this.#size += 1;
     this.#sit(node, this.#groupOf(place));
     return node;
@@ -109,7 +122,8 @@ export class PeerGraph<Member> {
     const ties = new Map<GraphNode<Member>, Tie<Member>>();
     const add = (other: GraphNode<Member>) => {
       if (other === node || ties.has(other)) return;
-      ties.set(other, { member: other.member, level: levelBetween(node, other) });
+      const level = levelBetween(node.place, other.place);
+      ties.set(other, { member: other.member, level });
     };
     for (const seat of node.seats) {
       for (const { next, previous } of seat.links) {
@@ -123,11 +137,7 @@ export class PeerGraph<Member> {
     return [...ties.values()];
   }
 
-  /**
-   * Its slots among the gateways of its rack, for what comes from other racks, and of its zone, for
-   * what comes from other zones. Undefined: it is none there.
-   */
-  slots(node: GraphNode<Member>): readonly [rack: number | undefined, zone: number | undefined] {
+  slots(node: GraphNode<Member>): GatewaySlots {
     return [node.seats[0]?.slot, node.seats[1]?.slot];
   }
 
@@ -226,10 +236,4 @@ function unlink<Member>({ next, previous }: Link<Member>): void {
 function freeSlot<Member>(gateways: readonly (GraphNode<Member> | undefined)[]): number {
   const gap = gateways.indexOf(undefined);
   return gap >= 0 ? gap : gateways.length;
-}
-
-function levelBetween<Member>(one: GraphNode<Member>, other: GraphNode<Member>): Level {
-  const [rack, otherRack] = [one.seats[0]?.group, other.seats[0]?.group];
-  if (rack === otherRack) return 0;
-  return rack?.parent === otherRack?.parent ? 1 : 2;
 }

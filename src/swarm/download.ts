@@ -1,8 +1,12 @@
 import { PeerError, type StarlingError } from '../errors.ts';
 import {
+  FarRequests,
   hasRequestRoom,
   PiecePicker,
   worthDoubling,
+  type Gateways,
+  type GatewaySlots,
+  type Level,
   type PieceSet,
   type SourcePace,
 } from '../policy/index.ts';
@@ -40,6 +44,8 @@ interface Source {
   lastPiece: number;
 }
 
+/** In what time a piece may come from a peer of which nothing is known. */
+const usualPieceMs = 250;
 /** A peer that owes us pieces and sends none for so long is given up. */
 const answerTimeoutMs = 20_000;
 /** How often a write that failed is tried again. */
@@ -61,10 +67,13 @@ export class Download {
   readonly #budget: PieceBudget;
   readonly #now: () => number;
   readonly #picker: PiecePicker;
+  readonly #far: FarRequests;
   readonly #sources = new Map<Peer, Source>();
   readonly #owners = new Map<number, Peer[]>();
   /** Verified pieces that could not be written yet. */
   readonly #unwritten = new Set<number>();
+  /** What this host stands for; undefined: nobody said. */
+  slots: GatewaySlots | undefined;
   #outstandingBytes = 0;
   #paused = false;
   #closed = false;
@@ -80,6 +89,7 @@ export class Download {
     this.#lastVerifiedMs = components.now();
     const { have } = components.incoming;
     this.#picker = new PiecePicker(have.length, components.random);
+    this.#far = new FarRequests({ pieceCount: have.length });
     for (const piece of have) this.#picker.take(piece);
   }
 
@@ -109,7 +119,7 @@ export class Download {
   addPeer(peer: Peer): void {
     if (peer.pieces === undefined || this.#sources.has(peer)) return;
     this.#sources.set(peer, { pieces: new Set(), bytes: 0, sinceMs: this.#now(), lastPiece: -1 });
-    this.#picker.changeAvailabilityOfAll(peer.pieces, 1);
+    this.#changeAvailabilityOfAll(peer, 1);
     this.#setInterest(peer, this.#wantsFrom(peer));
   }
 
@@ -118,21 +128,34 @@ export class Download {
     if (source === undefined) return;
     for (const piece of [...source.pieces]) this.#disown(peer, source, piece);
     this.#sources.delete(peer);
-    if (peer.pieces !== undefined) this.#picker.changeAvailabilityOfAll(peer.pieces, -1);
+    this.#changeAvailabilityOfAll(peer, -1);
     this.fillAll();
   }
 
-  /** The peer's pieces are about to be told anew: what it was asked for stays asked for. */
-  changePieces(peer: Peer, change: () => void): void {
-    if (peer.pieces !== undefined) this.#picker.changeAvailabilityOfAll(peer.pieces, -1);
+  /**
+   * The peer's pieces are about to be told anew, or how far it is: what it was asked for stays asked
+   * for.
+   */
+  changePeer(peer: Peer, change: () => void): void {
+    const known = this.#sources.has(peer);
+    if (known) this.#changeAvailabilityOfAll(peer, -1);
     try {
       change();
     } finally {
       // Also what can't be is counted back: the peer is removed with the pieces that it had.
-      if (peer.pieces !== undefined) this.#picker.changeAvailabilityOfAll(peer.pieces, 1);
+      if (known) this.#changeAvailabilityOfAll(peer, 1);
     }
     this.#setInterest(peer, this.#wantsFrom(peer));
     this.fill(peer);
+  }
+
+  #changeAvailabilityOfAll(peer: Peer, change: 1 | -1): void {
+    for (const piece of peer.pieces ?? []) this.#changeAvailability(peer, piece, change);
+  }
+
+  #changeAvailability(peer: Peer, piece: number, change: 1 | -1): void {
+    this.#picker.changeAvailability(piece, change);
+    this.#far.change(peer.level, piece, change);
   }
 
   /** The peer does not owe this piece any more; if nobody does, it is wanted again. */
@@ -159,7 +182,7 @@ export class Download {
 
   onHave(peer: Peer, piece: number): void {
     if (!this.#sources.has(peer)) return;
-    this.#picker.changeAvailability(piece, 1);
+    this.#changeAvailability(peer, piece, 1);
     if (!peer.interestedInThem && !this.#incoming.have.has(piece)) this.#setInterest(peer, true);
     this.fill(peer);
   }
@@ -186,7 +209,7 @@ export class Download {
       this.#disown(peer, source, piece);
       // While it is not choking us, it rejects what it does not have.
       if (why === 'choked' || peer.chokedByThem) continue;
-      if (peer.pieces?.remove(piece) === true) this.#picker.changeAvailability(piece, -1);
+      if (peer.pieces?.remove(piece) === true) this.#changeAvailability(peer, piece, -1);
     }
     this.fillAll();
   }
@@ -225,7 +248,7 @@ export class Download {
 
   /** A piece that nobody was asked for; at last, one that another owes and will not send soon. */
   #pick(peer: Peer, source: Source): number | undefined {
-    const { askable } = peer;
+    const askable = this.#askable(peer);
     if (askable === undefined) return undefined;
     const { pieceSizeBytes } = this.#incoming.metainfo.info;
     if (this.#outstandingBytes > 0 && !this.#budget.hasRoom(pieceSizeBytes)) return undefined;
@@ -238,6 +261,34 @@ export class Download {
     this.#budget.take(sizeBytes);
     this.#outstandingBytes += sizeBytes;
     return piece;
+  }
+
+  /** What a peer may be asked for: of one in another rack only what has to come from there. */
+  #askable(peer: Peer): PieceSet | undefined {
+    const { askable, level } = peer;
+    // Who hands out pieces has chosen us for them.
+    if (level === 0 || askable === undefined || peer.handed !== undefined) return askable;
+    const gateways = this.#gateways(level);
+    if (gateways === undefined) return askable;
+    const { pieceSizeBytes } = this.#incoming.metainfo.info;
+    const { rateBytesPerSecond: rate } = peer.tally;
+    const pieceMs = rate > 0 ? (pieceSizeBytes * 1_000) / rate : usualPieceMs;
+    const nowMs = this.#now();
+    return {
+      has: (piece) =>
+        askable.has(piece) && this.#far.mayAsk({ piece, level, gateways, nowMs, pieceMs }),
+    };
+  }
+
+  /** Who stands for our rack (level 1) or zone (2) among those that are connected. */
+  #gateways(level: Exclude<Level, 0>): Gateways | undefined {
+    if (this.slots === undefined) return undefined;
+    const others: number[] = [];
+    for (const { level: theirs, extension } of this.#sources.keys()) {
+      const slot = theirs < level ? extension?.slots[level - 1] : undefined;
+      if (slot !== undefined) others.push(slot);
+    }
+    return { slot: this.slots[level - 1], others };
   }
 
   /** Of a web seed the piece behind the last one: neighbours come in one answer. */

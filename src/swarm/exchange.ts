@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { ConfigError, isStarlingError, PeerError } from '../errors.ts';
 import type { TreeDurability, ImageStore, StoredImage, V1Torrent } from '../image/index.ts';
-import type { OriginBudget } from '../policy/index.ts';
+import type { OriginBudget, Place } from '../policy/index.ts';
 import type { Endpoint } from './announce.ts';
 import { Announcer } from './announcer.ts';
 import type { DataLane } from './data/data-lane.ts';
@@ -53,6 +53,8 @@ export interface ExchangeInit {
   readonly uploadBytesPerSecond: number;
   readonly downloadBytesPerSecond: number;
   readonly maxConnections: number;
+  /** Where this host stands, as its operator says. */
+  readonly place: Place;
   readonly onWarning?: ((message: string, error: unknown) => void) | undefined;
   readonly onChange?: ((status: SwarmStatus) => void) | undefined;
 }
@@ -69,6 +71,7 @@ export const defaultExchangeInit: ExchangeInit = {
   uploadBytesPerSecond: Infinity,
   downloadBytesPerSecond: Infinity,
   maxConnections: 200,
+  place: { zone: '', rack: '' },
 };
 
 interface Membership {
@@ -350,7 +353,10 @@ export class Exchange implements AsyncDisposable {
     const dials = new DialBook({ now });
     const webSeeds = init.stored === undefined ? this.#webSeedsOf(imageId, dials) : undefined;
     const swarm = new Swarm(
-      { store, durability, random, now, listenPort, whyAlone, data, budget, webSeeds },
+      {
+        ...{ store, durability, random, now, listenPort, whyAlone, data, budget, webSeeds },
+        place: this.#init.place,
+      },
       { imageId, ...init },
     );
     const membership: Membership = {

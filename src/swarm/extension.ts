@@ -4,8 +4,10 @@ import {
   decodeBencodePrefix,
   encodeBencode,
   maxInfoBytes,
+  type BencodeDictionary,
   type BencodeValue,
 } from '../image/index.ts';
+import type { GatewaySlots, Place } from '../policy/index.ts';
 
 /** The extension handshake (BEP 10): what each side can, under which message numbers. */
 export interface ExtensionHandshake {
@@ -21,6 +23,10 @@ export interface ExtensionHandshake {
    * (BEP 6). Undefined: it does not know of such things. Our own extension.
    */
   readonly injects: boolean | undefined;
+  /** Where the peer stands, if it says so: our own extension. */
+  readonly place: Place | undefined;
+  /** What it stands for: our own extension. */
+  readonly slots: GatewaySlots;
   /** The port on which the peer accepts connections. */
   readonly listenPort: number | undefined;
   readonly client: string | undefined;
@@ -39,6 +45,12 @@ export const metadataPieceBytes = 16_384;
 const maxRequestKey = 'sg_max_request';
 /** Under this key it says whether it hands out pieces (1) or not (0); see docs/swarm.md. */
 const injectsKey = 'sg_injects';
+/** Under these it says in which zone and rack it is, and its slots as a gateway, or -1. */
+const zoneKey = 'sg_zone';
+const rackKey = 'sg_rack';
+const slotsKey = 'sg_slots';
+const maxLabelBytes = 200;
+const maxSlot = 1_000;
 
 const bencodeLimits = { maxDepth: 8, maxValues: 1_000 };
 
@@ -47,6 +59,8 @@ export function encodeExtensionHandshake(init: {
   requestQueue: number;
   maxRequestBytes: number;
   injects: boolean;
+  place: Place;
+  slots: GatewaySlots;
   listenPort: number | undefined;
   client: string;
 }): Buffer {
@@ -57,6 +71,9 @@ export function encodeExtensionHandshake(init: {
     reqq: init.requestQueue,
     [injectsKey]: init.injects ? 1 : 0,
     [maxRequestKey]: init.maxRequestBytes,
+    [rackKey]: init.place.rack,
+    [slotsKey]: init.slots.map((slot) => slot ?? -1),
+    [zoneKey]: init.place.zone,
     v: init.client,
   });
 }
@@ -74,10 +91,26 @@ export function parseExtensionHandshake(payload: Uint8Array): ExtensionHandshake
     requestQueue: integer(value.get('reqq'), 1_000_000),
     maxRequestBytes: integer(value.get(maxRequestKey), 1 << 24),
     injects: injects === undefined ? undefined : injects === 1,
+    place: placeOf(value),
+    slots: slotsOf(value.get(slotsKey)),
     listenPort: integer(value.get('p'), 65_535),
     client:
       client instanceof Uint8Array ? Buffer.from(client).toString('utf8').slice(0, 100) : undefined,
   };
+}
+
+function placeOf(handshake: BencodeDictionary): Place | undefined {
+  const [zone, rack] = [zoneKey, rackKey].map((key) => {
+    const label = handshake.get(key);
+    const short = label instanceof Uint8Array && label.length <= maxLabelBytes;
+    return short ? Buffer.from(label).toString('utf8') : undefined;
+  });
+  return zone === undefined || rack === undefined ? undefined : { zone, rack };
+}
+
+function slotsOf(value: BencodeValue | undefined): GatewaySlots {
+  const slots = Array.isArray(value) ? value : [];
+  return [integer(slots[0], maxSlot), integer(slots[1], maxSlot)];
 }
 
 /** A message of `ut_metadata` (BEP 9). */

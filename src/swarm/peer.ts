@@ -1,5 +1,5 @@
 import { PeerError } from '../errors.ts';
-import { Bitfield, type PieceSet } from '../policy/index.ts';
+import { Bitfield, type Level, type PieceSet } from '../policy/index.ts';
 import type { DataLane } from './data/data-lane.ts';
 import type { DataEvent, Failure, Tally } from './data/data-protocol.ts';
 import type { ExtensionHandshake } from './extension.ts';
@@ -76,6 +76,8 @@ export class Peer {
   interestedInThem = false;
   /** The pieces of ours that they have, once the number of pieces is known. */
   pieces: Bitfield | undefined;
+  /** How far it is from this host. */
+  level: Level = 0;
   /** While the peer hands out pieces: those that it handed to us. Nothing else is asked of it. */
   handed: Set<number> | undefined;
   /** Hash requests of theirs that are being answered. */

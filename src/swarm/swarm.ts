@@ -9,7 +9,7 @@ import {
   type StoredImage,
   type V1Layout,
 } from '../image/index.ts';
-import { Bitfield } from '../policy/index.ts';
+import { Bitfield, levelBetween, type GatewaySlots, type Place } from '../policy/index.ts';
 import { Answers } from './answers.ts';
 import { maxBlockBytes } from './data/wire-reader.ts';
 import { Download } from './download.ts';
@@ -20,6 +20,7 @@ import {
   metadataExtensionId,
   parseExtensionHandshake,
   parseMetadataMessage,
+  type ExtensionHandshake,
 } from './extension.ts';
 import type { DataEvent } from './data/data-protocol.ts';
 import { HaveNews } from './have-news.ts';
@@ -47,6 +48,8 @@ export interface SwarmComponents {
   readonly data: SwarmData;
   readonly budget: PieceBudget;
   readonly listenPort: () => number | undefined;
+  /** Where this host stands. */
+  readonly place: Place;
   /** Why this host may find no peers for any image, where that is known. */
   readonly whyAlone: () => string | undefined;
   readonly webSeeds?: WebSeeds | undefined;
@@ -108,6 +111,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
   #have: Bitfield | undefined;
   /** Of a host that has the image from the start. */
   #injection: SeedInjection | undefined;
+  #slots: GatewaySlots | undefined;
   #reusedBytes = 0;
   #retryAtMs = Infinity;
   #changeTimer: NodeJS.Timeout | undefined;
@@ -311,6 +315,18 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
     this.#run(() => this.#openIncoming(metainfo));
   }
 
+  /** The tracker says what this host stands for; its peers share out by it what they ask for. */
+  setSlots(slots: GatewaySlots): void {
+    if (this.#slots?.[0] === slots[0] && this.#slots?.[1] === slots[1]) return;
+    this.#slots = slots;
+    if (this.#download !== undefined) this.#download.slots = slots;
+    for (const peer of this.#peers) {
+      this.#guard(peer, () => {
+        this.#sendExtensionHandshake(peer);
+      });
+    }
+  }
+
   bind(peer: Peer): void {
     this.#components.data.bind(peer);
   }
@@ -346,6 +362,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
     this.#set('fetching');
     const knownBefore = [...incoming.have];
     this.#download = this.#makeDownload(incoming);
+    this.#download.slots = this.#slots;
     for (const peer of this.#peers) {
       this.#guard(peer, () => {
         this.#bind(peer);
@@ -510,6 +527,8 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
       metadataBytes: peer.isV1Only ? undefined : this.#info?.encoded.length,
       requestQueue: requestQueueLimit,
       injects: this.#injection?.active === true,
+      place: this.#components.place,
+      slots: this.#slots ?? [undefined, undefined],
       maxRequestBytes: maxBlockBytes,
       listenPort: this.#components.listenPort(),
       client: clientName,
@@ -588,7 +607,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
   #onPieces(peer: Peer, message: Message): void {
     const download = peer.pieces === undefined ? undefined : this.#download;
     if (message.type !== 'have' && download !== undefined) {
-      download.changePieces(peer, () => peer.learnPieces(message));
+      download.changePeer(peer, () => peer.learnPieces(message));
       return;
     }
     for (const piece of peer.learnPieces(message)) {
@@ -632,7 +651,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
 
   #onExtended(peer: Peer, id: number, payload: Uint8Array): void {
     if (id === extensionHandshakeId) {
-      peer.setExtension(parseExtensionHandshake(payload));
+      this.#onExtensionHandshake(peer, parseExtensionHandshake(payload));
       this.#injection?.consider(peer);
       this.#metadata?.ask(peer);
       this.#download?.fill(peer);
@@ -641,6 +660,17 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
       if (message?.type === 'request') this.#answers.metadata(peer, message.piece);
       else if (message !== undefined) this.#metadata?.onMessage(peer, message);
     }
+  }
+
+  #onExtensionHandshake(peer: Peer, extension: ExtensionHandshake): void {
+    const { place } = extension;
+    const level = place === undefined ? 0 : levelBetween(this.#components.place, place);
+    const change = () => {
+      peer.level = level;
+      peer.setExtension(extension);
+    };
+    if (level === peer.level || this.#download === undefined) change();
+    else this.#download.changePeer(peer, change);
   }
 
   onClose(peer: Peer, error?: Error): void {

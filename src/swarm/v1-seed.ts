@@ -59,6 +59,8 @@ export class V1Seed implements PeerListener, AsyncDisposable {
         metadataBytes: this.torrent.info.length,
         requestQueue: requestQueueLimit,
         injects: false,
+        place: { zone: '', rack: '' },
+        slots: [undefined, undefined],
         maxRequestBytes: maxBlockBytes,
         listenPort: this.#components.listenPort(),
         client: clientName,

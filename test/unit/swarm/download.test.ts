@@ -304,7 +304,7 @@ function take(world: World, step: typeof anyStep extends fc.Arbitrary<infer Step
     const piece = at % world.pieceCount;
     if (fake.peer.pieces?.add(piece) === true) world.download.onHave(fake.peer, piece);
   } else if (what === 'renew') {
-    world.download.changePieces(fake.peer, () => {
+    world.download.changePeer(fake.peer, () => {
       for (const piece of pieces) fake.peer.pieces?.add(piece);
     });
   }
@@ -435,7 +435,7 @@ test('a peer that tells of pieces which can not be leaves the rarity of pieces a
   for (let liar = 0; liar < 2; liar++) {
     const { peer } = world.add([0], { choked: true });
     expect(() => {
-      world.download.changePieces(peer, () => {
+      world.download.changePeer(peer, () => {
         throw new PeerError('PEER_PROTOCOL', 'it names pieces that the image has not');
       });
     }).toThrow(PeerError);

@@ -15,6 +15,8 @@ test('an extension handshake is read as it was written', () => {
     metadataBytes: 1_000,
     maxRequestBytes: 262_144,
     injects: true,
+    place: { zone: 'z1', rack: '' },
+    slots: [2, undefined] as const,
     requestQueue: 250,
     listenPort: 6_881,
     client: 'Test 1',
@@ -32,6 +34,8 @@ test('what an extension handshake leaves out, or says wrongly, is not known', ()
     requestQueue: undefined,
     maxRequestBytes: undefined,
     injects: undefined,
+    place: undefined,
+    slots: [undefined, undefined],
     listenPort: undefined,
     client: undefined,
   };
