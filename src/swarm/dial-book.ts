@@ -19,6 +19,8 @@ const maxFailures = 8;
 export class DialBook {
   readonly #now: () => number;
   readonly #entries = new Map<string, Entry>();
+  /** By their keys: whom a tracker of ours said that this host should be connected to. */
+  #ties: ReadonlySet<string> = new Set();
 
   constructor(components: { now: () => number }) {
     this.#now = components.now;
@@ -26,6 +28,22 @@ export class DialBook {
 
   get isEmpty(): boolean {
     return this.#entries.size === 0;
+  }
+
+  /** Whether a tracker of ours said whom to be connected to. */
+  get hasTies(): boolean {
+    return this.#ties.size > 0;
+  }
+
+  /** Notes whom to be connected to; those that it was before are not dialed any more. */
+  setTies(endpoints: readonly Endpoint[]): void {
+    const before = this.#ties;
+    this.#ties = new Set(endpoints.map(keyOf));
+    for (const key of before) {
+      const entry = this.#ties.has(key) ? undefined : this.#entries.get(key);
+      if (entry?.state === 'idle') this.#entries.delete(key);
+    }
+    this.add(endpoints);
   }
 
   /** How many connections are being opened. */
@@ -114,6 +132,10 @@ export class DialBook {
     const key = keyOf(endpoint);
     const entry = this.#entries.get(key);
     if (entry === undefined || entry.state === 'forgone') return;
+    if (this.hasTies && !this.#ties.has(key)) {
+      this.#entries.delete(key);
+      return;
+    }
     entry.state = 'idle';
     entry.notBeforeMs = this.#now() + Math.min(retryMs.most, retryMs.first * 2 ** entry.failures);
     entry.failures += 1;

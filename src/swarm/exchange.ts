@@ -14,9 +14,10 @@ import { PieceBudget } from './piece-budget.ts';
 import { notMemberAnyMore, whyOutcast, whyUnanswered } from './refusals.ts';
 import type { Seal } from './seal.ts';
 import { Swarm, type SwarmInit } from './swarm.ts';
-import { SwarmAnnouncing } from './swarm-announcing.ts';
+import { SwarmAnnouncing, type SwarmTies } from './swarm-announcing.ts';
 import { SwarmData, type LimitChange, type RateLimits, type SwarmLimits } from './swarm-data.ts';
 import type { SwarmStatus } from './swarm-status.ts';
+import { TrackerSession } from './tracker-session.ts';
 import { V1Seed } from './v1-seed.ts';
 import { WebPeer } from './web-peer.ts';
 import { webSeedFolder } from './web-seed-url.ts';
@@ -53,7 +54,9 @@ export interface ExchangeInit {
   readonly uploadBytesPerSecond: number;
   readonly downloadBytesPerSecond: number;
   readonly maxConnections: number;
-  /** Where this host stands, as its operator says. */
+  /** What this host is called, for people. */
+  readonly hostName?: string | undefined;
+  /** Where it stands, as its operator says. */
   readonly place: Place;
   readonly onWarning?: ((message: string, error: unknown) => void) | undefined;
   readonly onChange?: ((status: SwarmStatus) => void) | undefined;
@@ -109,6 +112,7 @@ export class Exchange implements AsyncDisposable {
   readonly #leaving = new Map<number, Peer>();
   readonly #budget = new PieceBudget({ limitBytes: budgetBytes });
   readonly #ports = new Map<Transport, number>();
+  readonly #sessions: ReadonlyMap<string, TrackerSession>;
   /** Who may have a sealed connection. */
   #members: ReadonlySet<string> = new Set();
   readonly #originPace: OriginPace = { bytesPerSecond: 0 };
@@ -136,6 +140,21 @@ export class Exchange implements AsyncDisposable {
       },
       { ...init, cacheBytes, tls: init.seal?.tls },
     );
+    this.#sessions = new Map(init.trackers.map((url) => [url, this.#openSession(url)]));
+  }
+
+  #openSession(url: string): TrackerSession {
+    return new TrackerSession(this.#components, {
+      url,
+      describeHost: () => ({
+        peerId: this.peerId.toString('hex'),
+        port: this.port,
+        sealed: this.#transport === 'sealed',
+        host: this.#init.hostName,
+        ...this.#init.place,
+      }),
+      onError: this.#onAnnounceError,
+    });
   }
 
   /**
@@ -364,13 +383,15 @@ export class Exchange implements AsyncDisposable {
       data,
       dials,
       announcing: new SwarmAnnouncing(
-        { swarm, random, now },
+        { swarm, random, now, sessions: this.#sessions },
         {
-          trackers: this.#init.trackers,
           peerId: this.peerId,
           transport: this.#transport,
           ports: this.#ports,
           origin: webSeeds?.permit,
+          onTies: (ties) => {
+            this.#tie(membership, ties);
+          },
           onEndpoints: (endpoints, hash) => {
             dials.add(endpoints, hash);
             this.#dialMore(membership);
@@ -433,14 +454,31 @@ export class Exchange implements AsyncDisposable {
     for (const { seed } of this.#v1Seeds.values()) seed.tick();
   }
 
-  /** Who has an image whole waits to be asked. */
+  /**
+   * A tracker of ours says whom to be connected to. Connections to others of the fleet are ended when
+   * nothing is on its way: too many at a time, and each piece takes long to be whole.
+   */
+  #tie(membership: Membership, { endpoints, slots }: SwarmTies): void {
+    const { swarm, dials } = membership;
+    swarm.setSlots(slots);
+    // Two that have everything have nothing to say to each other.
+    dials.setTies(endpoints.filter(({ isWhole }) => !isWhole || !swarm.isWhole));
+    const ties = new Set(endpoints.map(addressText));
+    for (const peer of swarm.peers) {
+      if (!peer.outgoing || peer.extension?.place === undefined) continue;
+      if (!ties.has(peer.address) && swarm.isIdle(peer)) peer.close();
+    }
+    this.#dialMore(membership);
+  }
+
+  /** Who has an image whole waits to be asked, but for those that it is tied to. */
   #dialMore(membership: Membership): void {
     const { swarm, dials } = membership;
     const connected = new Set([...swarm.peers].map((peer) => peer.listenAddress));
     const isConnected = (endpoint: Endpoint) => connected.has(addressText(endpoint));
     while (
       !this.#closed &&
-      !swarm.isWhole &&
+      (!swarm.isWhole || dials.hasTies) &&
       swarm.state !== 'failed' &&
       swarm.peers.size + dials.dialing < wantedPeers &&
       this.#peers.size < this.#init.maxConnections
@@ -613,6 +651,7 @@ export class Exchange implements AsyncDisposable {
       await seed[Symbol.asyncDispose]();
       await announcer[Symbol.asyncDispose]();
     }
+    for (const session of this.#sessions.values()) await session[Symbol.asyncDispose]();
     for (const peer of [...this.#peers.values()]) peer.close();
     await this.#lanes.end();
   }

@@ -5,6 +5,16 @@
  */
 export type { Endpoint } from './announce.ts';
 export {
+  announceBatchSchema,
+  announcesPath,
+  maxSwarmsPerBatch,
+  type AnnounceBatch,
+  type AnnounceBatchAnswer,
+  type SwarmAnswer,
+  type SwarmClaim,
+  type SwarmProgress,
+} from './announce-batch.ts';
+export {
   defaultExchangeInit,
   Exchange,
   type ExchangeComponents,

@@ -1,9 +1,23 @@
 import type { Peer } from './peer.ts';
 
+/** Bytes from hosts of the own rack, of the own zone, of other zones, and from web seeds. */
+export interface ReceivedFrom {
+  rack: number;
+  zone: number;
+  fleet: number;
+  origin: number;
+}
+
+const distances = ['rack', 'zone', 'fleet'] as const;
+
+const distanceOf = ({ isOrigin, level }: Peer): keyof ReceivedFrom =>
+  isOrigin ? 'origin' : distances[level];
+
 /** How much came from whom and how much was sent, also with peers that are gone. */
 export class PeerTally {
   readonly #peers: () => Iterable<Peer>;
   readonly #receivedFromGone = new Map<string, number>();
+  readonly #receivedByDistance: ReceivedFrom = { rack: 0, zone: 0, fleet: 0, origin: 0 };
   #sentToGoneBytes = 0;
   #receivedFromGoneBytes = 0;
 
@@ -14,12 +28,15 @@ export class PeerTally {
   /** A peer is gone; it must not be among the peers any more. */
   left(peer: Peer): void {
     add(this.#receivedFromGone, peer);
+    this.#receivedByDistance[distanceOf(peer)] += peer.receivedBytes;
     this.#sentToGoneBytes += peer.sentBytes;
     this.#receivedFromGoneBytes += peer.receivedBytes;
   }
 
   /** More was sent to one that is gone, or came from it, than was known when it left. */
-  settled({ listenAddress }: Peer, sentBytes: number, receivedBytes: number): void {
+  settled(peer: Peer, sentBytes: number, receivedBytes: number): void {
+    const { listenAddress } = peer;
+    this.#receivedByDistance[distanceOf(peer)] += receivedBytes;
     this.#sentToGoneBytes += sentBytes;
     this.#receivedFromGoneBytes += receivedBytes;
     add(this.#receivedFromGone, { listenAddress, receivedBytes });
@@ -35,6 +52,13 @@ export class PeerTally {
     let sum = this.#receivedFromGoneBytes;
     for (const peer of this.#peers()) sum += peer.receivedBytes;
     return sum;
+  }
+
+  /** The payload that came, by how far it came. */
+  receivedFrom(): ReceivedFrom {
+    const sums = { ...this.#receivedByDistance };
+    for (const peer of this.#peers()) sums[distanceOf(peer)] += peer.receivedBytes;
+    return sums;
   }
 
   /** The payload that came from each peer, by the address where it accepts connections. */

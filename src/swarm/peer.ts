@@ -85,6 +85,8 @@ export class Peer {
   tally: Tally = { receivedBytes: 0, sentBytes: 0, windowBytes: 256 << 10, rateBytesPerSecond: 0 };
   lastReceivedMs: number;
   lastSentMs: number;
+  /** When payload was sent last. */
+  lastServedMs = -Infinity;
   /** When payload came last. */
   lastPayloadMs: number;
   readonly #lane: Pick<DataLane, 'post'>;
@@ -195,7 +197,7 @@ export class Peer {
   #count(tally: Tally): void {
     const now = this.#now();
     if (tally.receivedBytes > this.receivedBytes) this.lastPayloadMs = this.lastReceivedMs = now;
-    if (tally.sentBytes > this.sentBytes) this.lastSentMs = now;
+    if (tally.sentBytes > this.sentBytes) this.lastServedMs = this.lastSentMs = now;
     this.tally = tally;
     this.listener?.onTally(this);
   }

@@ -1,3 +1,5 @@
+import type { ReceivedFrom } from './peer-tally.ts';
+
 /** Where a swarm stands, for people and programs. Sizes in bytes. */
 export interface SwarmStatus {
   readonly imageId: string;
@@ -14,6 +16,8 @@ export interface SwarmStatus {
   /** All payload that came from peers, also what was not needed. */
   readonly receivedBytes: number;
   readonly sentBytes: number;
+  /** The payload that came, by how far it came. */
+  readonly receivedFrom: Readonly<ReceivedFrom>;
   readonly peers: number;
   /** From whom payload came. */
   readonly sources: readonly { readonly peer: string; readonly receivedBytes: number }[];

@@ -70,6 +70,8 @@ export interface SwarmInit {
 }
 
 const retryStorageMs = 5_000;
+/** Its counters come about once a second. */
+const idleMs = 2_500;
 const progressMs = 50;
 
 /** All peers of one image, and what is done with them: fetch until it is whole, and serve. */
@@ -203,6 +205,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
       receivedBytes: this.#tally.receivedBytes,
       sentBytes: this.#tally.sentBytes,
       peers: this.#peers.size,
+      receivedFrom: this.#tally.receivedFrom(),
       sources: this.#tally.sources(),
     };
   }
@@ -325,6 +328,12 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
         this.#sendExtensionHandshake(peer);
       });
     }
+  }
+
+  /** Whether nothing is on its way between us. */
+  isIdle(peer: Peer): boolean {
+    const owedBytes = this.#download?.owedBytes(peer) ?? 0;
+    return owedBytes === 0 && this.#components.now() - peer.lastServedMs > idleMs;
   }
 
   bind(peer: Peer): void {
