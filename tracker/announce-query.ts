@@ -1,9 +1,7 @@
 import { PeerError } from '../src/errors.ts';
+import type { AnnounceEvent, Announcement } from './announcement.ts';
 import type { OriginClaim } from './origin-leases.ts';
-import { packAddress } from './peer-address.ts';
-import { parseRawQuery } from './raw-query.ts';
-import type { RawQuery } from './raw-query.ts';
-import type { AnnounceEvent, Announcement } from './swarm-table.ts';
+import { readRawQuery } from './raw-query.ts';
 
 /** An announce, and the form in which its answer is wanted. */
 export interface AnnounceQuery extends Announcement {
@@ -26,45 +24,81 @@ const maxScrapeHashes = 100;
 /** `key` tells a host by when its address changes; ours are known by address, so it is not used. */
 const maxKeyBytes = 200;
 
-const events: Readonly<Record<string, AnnounceEvent>> = {
-  '': 'none',
-  started: 'started',
-  stopped: 'stopped',
-  completed: 'completed',
-  paused: 'paused',
-};
+const events: ReadonlyMap<string | undefined, AnnounceEvent> = new Map([
+  [undefined, 'none'],
+  ['', 'none'],
+  ['started', 'started'],
+  ['stopped', 'stopped'],
+  ['completed', 'completed'],
+  ['paused', 'paused'],
+]);
+
+/** The fields of an announce that mean something to us; others are passed over. */
+class AnnounceFields {
+  info_hash: string | undefined;
+  peer_id: string | undefined;
+  port: string | undefined;
+  uploaded: string | undefined;
+  downloaded: string | undefined;
+  left: string | undefined;
+  event: string | undefined;
+  numwant: string | undefined;
+  key: string | undefined;
+  sealed: string | undefined;
+  compact: string | undefined;
+  no_peer_id: string | undefined;
+  origin: string | undefined;
+  size: string | undefined;
+  origin_taken: string | undefined;
+}
+
+type FieldName = keyof AnnounceFields;
+
+const fieldNames: ReadonlySet<string> = new Set(Object.keys(new AnnounceFields()));
+
+const isFieldName = (name: string): name is FieldName => fieldNames.has(name);
+
+function readFields(url: string): AnnounceFields {
+  const fields = new AnnounceFields();
+  readRawQuery(url, (name, value) => {
+    if (!isFieldName(name)) return;
+    if (fields[name] !== undefined) throw refuse(`${name} is given more than once`);
+    fields[name] = value;
+  });
+  return fields;
+}
 
 /**
- * Reads an announce (BEP 3). `remoteAddress` is that of the socket: the parameter `ip` is ignored,
- * because with it anybody could point a whole swarm at a host of their choice, or push another out.
+ * Reads an announce (BEP 3). `address` is that of the socket, packed; undefined when it is none. The
+ * parameter `ip` is ignored, because with it anybody could point a whole swarm at a host of their
+ * choice, or push another out.
  * @throws PeerError PEER_PROTOCOL that names the field that is wrong.
  */
 export function parseAnnounce(
   url: string,
-  remoteAddress: string | undefined,
+  address: string | undefined,
   limits: AnnounceLimits,
 ): AnnounceQuery {
-  const query = parseRawQuery(url);
-  const address = packAddress(remoteAddress ?? '');
+  const fields = readFields(url);
   if (address === undefined) throw refuse('your address is neither IPv4 nor IPv6');
-  number(query, 'uploaded', 0);
-  number(query, 'downloaded', 0);
-  if ((one(query, 'key') ?? '').length > maxKeyBytes) throw refuse('key is too long');
-  const event = eventOf(query);
+  number(fields, 'uploaded', 0);
+  number(fields, 'downloaded', 0);
+  if ((fields.key ?? '').length > maxKeyBytes) throw refuse('key is too long');
+  const event = eventOf(fields);
   return {
-    infoHash: twentyBytes(query, 'info_hash'),
-    peerId: twentyBytes(query, 'peer_id'),
+    infoHash: twentyBytes(fields, 'info_hash'),
+    peerId: twentyBytes(fields, 'peer_id'),
     address,
-    port: portOf(query),
+    port: portOf(fields),
     // Who stops need not say what it has left.
-    leftBytes: number(query, 'left', event === 'stopped' ? 0 : undefined),
+    leftBytes: number(fields, 'left', event === 'stopped' ? 0 : undefined),
     event,
-    wanted: wantedOf(query, limits),
+    wanted: wantedOf(fields, limits),
     // Starling's own parameter: other clients don't know it, and so are plain.
-    transport: flag(query, 'sealed', false) ? 'sealed' : 'plain',
-    compact: flag(query, 'compact', true),
-    noPeerId: flag(query, 'no_peer_id', false),
-    origin: originOf(query),
+    transport: flag(fields, 'sealed', false) ? 'sealed' : 'plain',
+    compact: flag(fields, 'compact', true),
+    noPeerId: flag(fields, 'no_peer_id', false),
+    origin: originOf(fields),
   };
 }
 
@@ -74,7 +108,10 @@ export function parseAnnounce(
  * @throws PeerError PEER_PROTOCOL
  */
 export function parseScrape(url: string): readonly string[] {
-  const hashes = parseRawQuery(url).get('info_hash') ?? [];
+  const hashes: string[] = [];
+  readRawQuery(url, (name, value) => {
+    if (name === 'info_hash') hashes.push(value);
+  });
   if (hashes.length === 0) throw refuse('info_hash is missing: a scrape must say of what');
   if (hashes.length > maxScrapeHashes) {
     throw refuse(`info_hash is given ${hashes.length} times, ${maxScrapeHashes} are allowed`);
@@ -85,14 +122,8 @@ export function parseScrape(url: string): readonly string[] {
 
 const refuse = (why: string) => new PeerError('PEER_PROTOCOL', why);
 
-function one(query: RawQuery, name: string): string | undefined {
-  const values = query.get(name);
-  if (values !== undefined && values.length > 1) throw refuse(`${name} is given more than once`);
-  return values?.[0];
-}
-
-function twentyBytes(query: RawQuery, name: string): string {
-  const value = one(query, name);
+function twentyBytes(fields: AnnounceFields, name: FieldName): string {
+  const value = fields[name];
   if (value === undefined) throw refuse(`${name} is missing`);
   checkTwentyBytes(value, name);
   return value;
@@ -105,8 +136,8 @@ function checkTwentyBytes(value: string, name: string): void {
   throw refuse(`${name} must be 20 bytes${hint}, it has ${value.length}`);
 }
 
-function number(query: RawQuery, name: string, absent: number | undefined): number {
-  const value = one(query, name);
+function number(fields: AnnounceFields, name: FieldName, absent: number | undefined): number {
+  const value = fields[name];
   if (value === undefined) {
     if (absent === undefined) throw refuse(`${name} is missing`);
     return absent;
@@ -116,40 +147,39 @@ function number(query: RawQuery, name: string, absent: number | undefined): numb
   return Math.min(Number(value), Number.MAX_SAFE_INTEGER);
 }
 
-function portOf(query: RawQuery): number {
-  const value = one(query, 'port');
+function portOf(fields: AnnounceFields): number {
+  const value = fields.port;
   if (value === undefined) throw refuse('port is missing');
   const port = /^[0-9]{1,5}$/.test(value) ? Number(value) : 0;
   if (port < 1 || port > 65_535) throw refuse('port must be a number from 1 to 65535');
   return port;
 }
 
-function eventOf(query: RawQuery): AnnounceEvent {
-  const value = one(query, 'event') ?? '';
-  const event = Object.hasOwn(events, value) ? events[value] : undefined;
+function eventOf(fields: AnnounceFields): AnnounceEvent {
+  const event = events.get(fields.event);
   if (event === undefined) throw refuse('event must be started, stopped, completed or left out');
   return event;
 }
 
-function wantedOf(query: RawQuery, limits: AnnounceLimits): number {
-  const value = one(query, 'numwant');
+function wantedOf(fields: AnnounceFields, limits: AnnounceLimits): number {
+  const value = fields.numwant;
   // -1 is how some clients say that they leave it to us.
   if (value === undefined || value === '-1') return limits.peersPerAnnounce;
   if (!/^[0-9]{1,10}$/.test(value)) throw refuse('numwant must be a number of peers');
   return Math.min(Number(value), limits.maxPeersPerAnnounce);
 }
 
-function originOf(query: RawQuery): OriginClaim | undefined {
-  if (!query.has('origin')) return undefined;
+function originOf(fields: AnnounceFields): OriginClaim | undefined {
+  if (fields.origin === undefined) return undefined;
   return {
-    wanted: flag(query, 'origin', false),
-    sizeBytes: number(query, 'size', 0),
-    takenBytes: number(query, 'origin_taken', 0),
+    wanted: flag(fields, 'origin', false),
+    sizeBytes: number(fields, 'size', 0),
+    takenBytes: number(fields, 'origin_taken', 0),
   };
 }
 
-function flag(query: RawQuery, name: string, absent: boolean): boolean {
-  const value = one(query, name);
+function flag(fields: AnnounceFields, name: FieldName, absent: boolean): boolean {
+  const value = fields[name];
   if (value === undefined) return absent;
   if (value !== '0' && value !== '1') throw refuse(`${name} must be 0 or 1`);
   return value === '1';

@@ -8,15 +8,23 @@ const configSchema = z.strictObject({
   host: z.string().min(1).max(255),
   /** The TCP port; at 0 the system gives a free one. */
   port: z.int().min(0).max(65_535),
+  /** Whether it answers UDP (BEP 15) as well. */
+  udp: z.boolean(),
+  /** The UDP port; that of TCP if nothing else is said. */
+  udpPort: z.int().min(0).max(65_535).optional(),
   /** Where the tracker keeps its root, releases and token. Made when missing. */
   directory: z.string().min(1),
   /** The pinned root.json. Needed at the first start, which keeps it; later it must be the same. */
   rootPath: z.string().min(1).optional(),
-  /** How often peers are told to announce themselves. */
+  /** How often peers are told to announce themselves, while there is little to do. */
   announceIntervalMs: milliseconds,
+  /** How often at least, when there is much to do; never less often than the above. */
+  maxAnnounceIntervalMs: milliseconds,
+  /** Announces a second beyond which peers are told a longer interval. */
+  targetAnnounceRate: z.number().min(0.1).max(1e6),
   /** More often than this they shall not, whatever happens. */
   minAnnounceIntervalMs: milliseconds,
-  /** A peer is forgotten when it was silent for two announce intervals and this. */
+  /** A peer is forgotten when it was silent for two of the intervals it was told and this. */
   peerExpiryMarginMs: milliseconds,
   /** How many peers an announce gets that does not say how many it wants. */
   peersPerAnnounce: z.int().min(0).max(200),
@@ -46,8 +54,11 @@ export type TrackerConfig = z.output<typeof configSchema>;
 export const defaultConfig: TrackerConfig = {
   host: '127.0.0.1',
   port: 7070,
+  udp: true,
   directory: 'tracker-data',
   announceIntervalMs: 30_000,
+  maxAnnounceIntervalMs: 900_000,
+  targetAnnounceRate: 5_000,
   minAnnounceIntervalMs: 5_000,
   peerExpiryMarginMs: 10_000,
   peersPerAnnounce: 50,
@@ -77,7 +88,3 @@ export function resolveConfig(init: Partial<TrackerConfig>): TrackerConfig {
     evidence: { faults },
   });
 }
-
-/** After how long a silent peer is forgotten. */
-export const peerExpiryMs = (config: TrackerConfig): number =>
-  2 * config.announceIntervalMs + config.peerExpiryMarginMs;

@@ -17,6 +17,13 @@ const keepAliveTimeoutMs = 75_000;
 const maxBodyBytes = 64 * 1024;
 const maxHeaderBytes = 16 * 1024;
 
+/** The same for those who only announce. */
+export const frontLimits = {
+  firstRequestTimeoutMs: headersTimeoutMs,
+  keepAliveTimeoutMs,
+  maxHeaderBytes,
+};
+
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
 
 /**
@@ -56,8 +63,7 @@ export function createHttpServer(
   );
   app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'none';
-    const labels = { method: request.method, route, status: reply.statusCode };
-    components.metrics.requests.inc(labels);
+    components.metrics.countRequest(request.method, route, reply.statusCode);
     done();
   });
   closeConnectionsOnClose(app);

@@ -3,7 +3,8 @@ import { maxListed } from '../src/api/index.ts';
 import type { Swarm, SwarmPeer, SwarmSummary, Swarms } from '../src/api/index.ts';
 import { endpointAddress, endpointPort } from './peer-address.ts';
 import { problem, sendProblem } from './problem.ts';
-import type { Counts, ListedPeer, SwarmTable } from './swarm-table.ts';
+import type { Counts, ListedPeer } from './announcement.ts';
+import type { SwarmTable } from './swarm-table.ts';
 
 export interface SwarmComponents {
   readonly swarms: SwarmTable;

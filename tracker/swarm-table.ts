@@ -1,63 +1,29 @@
+import { AgeLists, type Aging } from './age-lists.ts';
+import type {
+  Announcement,
+  AnnounceResult,
+  Counts,
+  ListedPeer,
+  Transport,
+} from './announcement.ts';
+import { IndexSampler } from './index-sampler.ts';
 import { packEndpoint } from './peer-address.ts';
-import { sampleIndices } from './random-sample.ts';
-
-/** What a peer says of itself. The strings are binary strings: one character a byte. */
-export interface Announcement {
-  /** 20 bytes; for v2 the first 20 of the info-hash (BEP 52). */
-  readonly infoHash: string;
-  /** 4 or 16 bytes: where the announcement came from. */
-  readonly address: string;
-  readonly port: number;
-  /** 20 bytes. */
-  readonly peerId: string;
-  readonly leftBytes: number;
-  readonly event: AnnounceEvent;
-  /** How many other peers it would like to be told of. */
-  readonly wanted: number;
-  readonly transport: Transport;
-}
-
-/** How a peer speaks: inside TLS with members of its fleet, or as every BitTorrent client does. */
-export type Transport = 'sealed' | 'plain';
-
-/** BEP 3; `none` is the regular announce, `paused` that of a partial seed (BEP 21). */
-export type AnnounceEvent = 'none' | 'started' | 'stopped' | 'completed' | 'paused';
-
-export interface Counts {
-  /** Peers that have everything. */
-  readonly seeds: number;
-  readonly downloaders: number;
-  /** How many became complete while we watched. */
-  readonly completed: number;
-}
-
-export interface ListedPeer {
-  /** Address and port as in compact peer lists: 6 bytes, or 18 for IPv6. */
-  readonly endpoint: string;
-  readonly peerId: string;
-  readonly leftBytes: number;
-  readonly lastSeenMs: number;
-  readonly transport: Transport;
-}
-
-export type AnnounceResult = (Counts & { readonly peers: readonly ListedPeer[] }) | 'full';
 
 export interface SwarmTableInit {
-  /** A peer that was silent for longer is forgotten. */
-  readonly peerExpiryMs: number;
+  /** What peers are told of which `announce` is not told anything else. */
+  readonly announceIntervalMs: number;
+  /** A peer is forgotten when it was silent for two of its intervals and this. */
+  readonly peerExpiryMarginMs: number;
   readonly maxSwarms: number;
   /** Peers of all swarms together. */
   readonly maxPeers: number;
 }
 
-interface Link {
-  older: Link;
-  newer: Link;
-}
-
-interface Peer extends Link, ListedPeer {
+interface Peer extends Aging, ListedPeer {
   readonly swarm: SwarmEntry;
   peerId: string;
+  /** By it most ids are told apart without looking at them: each look is a trip to memory. */
+  idTail: number;
   leftBytes: number;
   lastSeenMs: number;
   transport: Transport;
@@ -78,33 +44,31 @@ interface SwarmEntry {
   completed: number;
 }
 
+/** Where only one kind of address will do, so many are drawn for each that is wanted. */
+const drawsForFamily = 4;
+
 const nothing: Counts = { seeds: 0, downloaders: 0, completed: 0 };
 
 /**
  * Who is in which swarm. Soft state: it is rebuilt from announces within one interval.
  *
- * A peer is known by its address and port in a swarm, so nobody can speak for another host. All
- * peers hang in one list in the order of their last announce: what has expired is at its end, so
- * that each call forgets it first, at no cost for those that stay and with no timer.
+ * A peer is known by its address and port in a swarm, so nobody can speak for another host. Each
+ * call first forgets who has expired, at no cost for those that stay and with no timer.
  */
 export class SwarmTable {
   readonly #swarms = new Map<string, SwarmEntry>();
   readonly #init: SwarmTableInit;
-  readonly #random: () => number;
-  /** Both ends of the list: `newer` is the peer that was silent longest. */
-  readonly #ends: Link;
+  readonly #sampler: IndexSampler;
+  readonly #ages: AgeLists;
   #seeds = 0;
   #downloaders = 0;
   #nowMs = -Infinity;
 
   /** @param components `random` gives numbers from 0 up to, not including, 1 */
   constructor(components: { readonly random: () => number }, init: SwarmTableInit) {
-    this.#random = components.random;
+    this.#sampler = new IndexSampler(components.random);
+    this.#ages = new AgeLists(init.peerExpiryMarginMs);
     this.#init = init;
-    const ends = {} as Link;
-    ends.older = ends;
-    ends.newer = ends;
-    this.#ends = ends;
   }
 
   /** How many swarms there are, and peers in all of them. */
@@ -115,26 +79,33 @@ export class SwarmTable {
 
   /**
    * Takes an announcement in and draws the peers to tell of: never the one that asks, none of the
-   * other transport, no seeds for a seed, unless it is a plain one that starts. The counts are of both transports. `full` when the peer is new and there is no room for it; nothing has changed then.
+   * other transport, no seeds for a seed, unless it is a plain one that starts. The counts are of
+   * both transports. When the answer is `full`, nothing has changed.
+   * @param intervalMs when it is told to announce itself again, and so when it expires
    */
-  announce(announcement: Announcement, nowMs: number): AnnounceResult {
+  announce(
+    announcement: Announcement,
+    nowMs: number,
+    intervalMs: number = this.#init.announceIntervalMs,
+  ): AnnounceResult {
     this.#expire(nowMs);
     const { infoHash, address, port } = announcement;
     const endpoint = packEndpoint(address, port);
     const known = this.#swarms.get(infoHash);
     const before = known?.peers.get(endpoint);
+    const toldMs = before?.intervalMs ?? intervalMs;
     if (announcement.event === 'stopped') {
       // Whoever has the port now may be another: one that started after this one stopped.
       if (before?.peerId === announcement.peerId) this.#remove(before);
-      return { ...countsOf(known), peers: [] };
+      return resultOf(known, [], toldMs);
     }
     if (before === undefined && !this.#hasRoom(known)) return 'full';
     const swarm = known ?? this.#addSwarm(infoHash);
     const wasSeed = before?.leftBytes === 0;
     if (before !== undefined) this.#unlink(before);
-    const peer = this.#link(swarm, before, endpoint, announcement);
+    const peer = this.#link(swarm, before, endpoint, announcement, intervalMs);
     if (announcement.event === 'completed' && peer.leftBytes === 0 && !wasSeed) swarm.completed++;
-    return { ...countsOf(swarm), peers: this.#draw(swarm, peer, announcement) };
+    return resultOf(swarm, this.#draw(swarm, peer, announcement), toldMs);
   }
 
   /** The counts of a swarm; undefined when nobody is in it. */
@@ -181,29 +152,33 @@ export class SwarmTable {
     return swarm;
   }
 
-  #draw(swarm: SwarmEntry, asking: Peer, { wanted, event }: Announcement): ListedPeer[] {
-    if (wanted === 0) return [];
+  #draw(swarm: SwarmEntry, asking: Peer, announcement: Announcement): ListedPeer[] {
+    const { wanted, event, sameFamily = false } = announcement;
+    const drawn: ListedPeer[] = [];
+    if (wanted === 0) return drawn;
     // aria2 starts with a magnet link, not knowing what there is to fetch, as if nothing were left.
     const mayNeedSeeds = event === 'started' && asking.transport === 'plain';
     const { seeds, downloaders } = swarm.roles[asking.transport];
     const seedCount = asking.leftBytes === 0 && !mayNeedSeeds ? 0 : seeds.length;
     // Two more than wanted: the one that asks may be drawn, and once more by its other address.
-    const drawn: ListedPeer[] = [];
-    for (const index of sampleIndices(seedCount + downloaders.length, wanted + 2, this.#random)) {
+    const enough = (wanted + 2) * (sameFamily ? drawsForFamily : 1);
+    for (const index of this.#sampler.sample(seedCount + downloaders.length, enough)) {
+      if (drawn.length === wanted) break;
       const peer = index < seedCount ? seeds[index] : downloaders[index - seedCount];
-      if (peer !== undefined && peer.peerId !== asking.peerId) drawn.push(peer);
+      if (peer === undefined || isSame(peer, asking)) continue;
+      if (sameFamily && peer.endpoint.length !== asking.endpoint.length) continue;
+      drawn.push(peer);
     }
-    return drawn.slice(0, wanted);
+    return drawn;
   }
 
-  /** Forgets who was silent for too long. Time never runs backward here. */
+  /** Time never runs backward here. */
   #expire(nowMs: number): void {
     this.#nowMs = Math.max(this.#nowMs, nowMs);
-    const oldestMs = this.#nowMs - this.#init.peerExpiryMs;
-    for (let at = this.#ends.newer; at !== this.#ends; at = this.#ends.newer) {
-      const peer = at as Peer;
-      if (peer.lastSeenMs >= oldestMs) return;
-      this.#remove(peer);
+    for (;;) {
+      const peer = this.#ages.expired(this.#nowMs);
+      if (peer === undefined) return;
+      this.#remove(peer as Peer);
     }
   }
 
@@ -214,22 +189,25 @@ export class SwarmTable {
     if (swarm.peers.size === 0) this.#swarms.delete(swarm.infoHash);
   }
 
-  /** Puts a peer, new or unlinked, at the young end of the list and into the list of its role. */
+  /** Puts a peer, new or unlinked, into the list of its role and where its age is known. */
   #link(
     swarm: SwarmEntry,
     before: Peer | undefined,
     endpoint: string,
     { peerId, leftBytes, transport }: Announcement,
+    intervalMs: number,
   ): Peer {
-    const ends = this.#ends;
-    const links = { older: ends.older, newer: ends };
-    const said = { peerId, leftBytes, lastSeenMs: this.#nowMs, transport };
-    const peer: Peer =
-      before === undefined
-        ? { swarm, endpoint, ...said, place: 0, ...links }
-        : Object.assign(before, said, links);
-    ends.older.newer = peer;
-    ends.older = peer;
+    const peer = before ?? newPeer(swarm, endpoint);
+    // Who says the same id again need not keep the new string.
+    if (peer.peerId !== peerId) {
+      peer.peerId = peerId;
+      peer.idTail = tailOf(peerId);
+    }
+    peer.leftBytes = leftBytes;
+    peer.transport = transport;
+    peer.lastSeenMs = this.#nowMs;
+    peer.intervalMs = intervalMs;
+    this.#ages.add(peer);
     peer.place = listOf(peer).push(peer) - 1;
     this.#count(peer, 1);
     if (before === undefined) swarm.peers.set(endpoint, peer);
@@ -237,8 +215,7 @@ export class SwarmTable {
   }
 
   #unlink(peer: Peer): void {
-    peer.older.newer = peer.newer;
-    peer.newer.older = peer.older;
+    this.#ages.remove(peer);
     const list = listOf(peer);
     const last = list.pop();
     if (last !== undefined && last !== peer) {
@@ -253,6 +230,29 @@ export class SwarmTable {
     else this.#downloaders += by;
   }
 }
+
+function newPeer(swarm: SwarmEntry, endpoint: string): Peer {
+  const said = { peerId: '', idTail: 0, leftBytes: 0, transport: 'plain' as const, lastSeenMs: 0 };
+  // Its place and its neighbours are known when it is put there.
+  const links = { intervalMs: 0, place: 0, older: undefined, newer: undefined } as unknown as Aging;
+  return { swarm, endpoint, ...said, ...links, place: 0 };
+}
+
+const isSame = (one: Peer, other: Peer): boolean =>
+  one.idTail === other.idTail && one.peerId === other.peerId;
+
+/** Four of the twenty bytes: the end of an id is what differs between clients of one kind. */
+const tailOf = (id: string): number =>
+  ((id.charCodeAt(16) & 0x3f) << 24) |
+  (id.charCodeAt(17) << 16) |
+  (id.charCodeAt(18) << 8) |
+  id.charCodeAt(19);
+
+const resultOf = (
+  swarm: SwarmEntry | undefined,
+  peers: readonly ListedPeer[],
+  toldMs: number,
+): AnnounceResult => ({ ...countsOf(swarm), peers, toldMs });
 
 function countsOf(swarm: SwarmEntry | undefined): Counts {
   if (swarm === undefined) return nothing;

@@ -4,13 +4,17 @@ import { join, resolve } from 'node:path';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { ConfigError } from '../src/errors.ts';
 import { AccessToken } from './access-token.ts';
+import { AnnounceFront } from './announce-front.ts';
+import { AnnouncePace } from './announce-interval.ts';
 import { addAnnounceRoutes } from './announce-routes.ts';
+import { Announcer } from './announcer.ts';
 import { requireToken } from './bearer-check.ts';
-import { peerExpiryMs, resolveConfig } from './config.ts';
+import { resolveConfig } from './config.ts';
 import type { TrackerConfig } from './config.ts';
 import { storageError, systemCode } from './durable-file.ts';
 import { addHealthRoutes } from './health-routes.ts';
-import { createHttpServer, refuseOtherMethods, watchRoutes } from './http-server.ts';
+import { createHttpServer, frontLimits, refuseOtherMethods, watchRoutes } from './http-server.ts';
+import { HttpAnnounces } from './http-announces.ts';
 import { createLog } from './log.ts';
 import { TrackerMetrics } from './metrics.ts';
 import { addReleaseRoutes } from './release-routes.ts';
@@ -46,7 +50,8 @@ interface Parts {
   readonly releases: ReleaseStore;
   readonly token: AccessToken;
   readonly swarms: SwarmTable;
-  readonly origins: OriginLeases;
+  readonly announcer: Announcer;
+  readonly metrics: TrackerMetrics;
   readonly monotonicMs: () => number;
 }
 
@@ -92,27 +97,32 @@ async function openParts(config: TrackerConfig, components: TrackerComponents): 
   );
   const token = await AccessToken.open(directory);
   const random = components.random ?? Math.random;
-  const { maxSwarms, maxPeers } = config;
-  const swarms = new SwarmTable(
-    { random },
-    { peerExpiryMs: peerExpiryMs(config), maxSwarms, maxPeers },
-  );
+  const swarms = new SwarmTable({ random }, config);
   const origins = new OriginLeases(config);
+  const pace = new AnnouncePace(config);
   // Peers expire by a clock that nobody sets; a given clock stands for both.
   const monotonicMs = components.now ?? (() => performance.now());
-  return { config, log, releases, token, swarms, origins, monotonicMs };
-}
-
-async function buildApp(parts: Parts): Promise<FastifyInstance> {
-  const { config, log, releases, token, swarms, origins, monotonicMs } = parts;
+  const announcer = new Announcer({ swarms, origins, pace, monotonicMs });
   const metrics = new TrackerMetrics({
     swarms: () => swarms.totals(monotonicMs()),
+    load: () => pace.load(monotonicMs()),
     origins: () => origins.totals(monotonicMs()),
     releasesExpireMs: () => releases.current?.summary.expires.getTime(),
   });
+  return { config, log, releases, token, swarms, announcer, metrics, monotonicMs };
+}
+
+async function buildApp(parts: Parts): Promise<FastifyInstance> {
+  const { config, log, releases, token, swarms, announcer, metrics, monotonicMs } = parts;
   const app = createHttpServer({ log, metrics }, { maxConnections: config.maxConnections });
+  const announces = new HttpAnnounces({ announcer, metrics }, config);
+  const front = new AnnounceFront({ server: app.server, announces, metrics }, frontLimits);
+  app.addHook('preClose', (done) => {
+    front.close();
+    done();
+  });
   const routes = watchRoutes(app);
-  addAnnounceRoutes(app, { swarms, origins, metrics, monotonicMs }, config);
+  addAnnounceRoutes(app, announces);
   addHealthRoutes(app, { releases, metrics });
   await addTufRoutes(app, releases);
   await app.register((v1, _options, done) => {

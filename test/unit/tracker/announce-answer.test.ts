@@ -24,7 +24,7 @@ test('a compact answer has six bytes a peer, and eighteen for IPv6 (BEP 23, BEP 
     noPeerId: false,
   });
   const ipv6 = '\x20\x01\x0d\xb8' + '\0'.repeat(11) + '\x01\xff\xff';
-  expect(answer.toString('latin1')).toBe(
+  expect(answer).toBe(
     `${head}5:peers12:\xc0\0\x02\x01\x01\x02\xc0\0\x02\x02\0\x016:peers618:${ipv6}e`,
   );
 });
@@ -32,7 +32,7 @@ test('a compact answer has six bytes a peer, and eighteen for IPv6 (BEP 23, BEP 
 test('an answer that is not compact has dictionaries, IPv6 among them (BEP 3)', () => {
   const peers = [peer('192.0.2.1', 258), peer('2001:db8::1', 1)];
   const encode = (noPeerId: boolean) =>
-    encodeAnnounceAnswer({ ...counts, peers }, intervals, { compact: false, noPeerId }).toString();
+    encodeAnnounceAnswer({ ...counts, peers }, intervals, { compact: false, noPeerId });
   const id = `7:peer id20:${'p'.repeat(20)}`;
   expect(encode(false)).toBe(
     `${head}5:peersld2:ip9:192.0.2.1${id}4:porti258eed2:ip11:2001:db8::1${id}4:porti1eeee`,
@@ -43,12 +43,10 @@ test('an answer that is not compact has dictionaries, IPv6 among them (BEP 3)', 
 test('a scrape has raw info-hashes as keys (BEP 48)', () => {
   const infoHash = '\xe9\0'.repeat(10);
   const answer = encodeScrapeAnswer(new Map([[infoHash, counts]]));
-  expect(answer.toString('latin1')).toBe(
-    `d5:filesd20:${infoHash}d8:completei1e10:downloadedi3e10:incompletei2eeee`,
-  );
+  expect(answer).toBe(`d5:filesd20:${infoHash}d8:completei1e10:downloadedi3e10:incompletei2eeee`);
 });
 
 test('a refusal says why, and when to come back (BEP 3, BEP 31)', () => {
-  expect(encodeFailure('no').toString()).toBe('d14:failure reason2:noe');
-  expect(encodeFailure('no', 1).toString()).toBe('d14:failure reason2:no8:retry ini1ee');
+  expect(encodeFailure('no')).toBe('d14:failure reason2:noe');
+  expect(encodeFailure('no', 1)).toBe('d14:failure reason2:no8:retry ini1ee');
 });

@@ -2,10 +2,16 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { packAddress } from '../../../tracker/peer-address.ts';
 import { SwarmTable } from '../../../tracker/swarm-table.ts';
-import type { Announcement, AnnounceResult, Transport } from '../../../tracker/swarm-table.ts';
+import type { Announcement, AnnounceResult, Transport } from '../../../tracker/announcement.ts';
 import { seededRandom } from './seeded-random.ts';
 
-const init = { peerExpiryMs: 70_000, maxSwarms: 1_000, maxPeers: 10_000 };
+const init = {
+  announceIntervalMs: 30_000,
+  peerExpiryMarginMs: 10_000,
+  maxSwarms: 1_000,
+  maxPeers: 10_000,
+};
+const peerExpiryMs = 70_000;
 
 const table = (changes: Partial<typeof init> = {}) =>
   new SwarmTable({ random: seededRandom(1) }, { ...init, ...changes });
@@ -111,17 +117,17 @@ test('a peer is forgotten when it was silent for longer than the expiry, not bef
   const swarms = table();
   swarms.announce(peer(1), 0);
   swarms.announce(peer(2), 10);
-  expect(swarms.counts(infoHash(0), init.peerExpiryMs)?.downloaders).toBe(2);
-  expect(swarms.counts(infoHash(0), init.peerExpiryMs + 1)?.downloaders).toBe(1);
-  expect(swarms.counts(infoHash(0), init.peerExpiryMs + 11)).toBeUndefined();
-  expect(swarms.totals(init.peerExpiryMs + 11)).toEqual({ swarms: 0, seeds: 0, downloaders: 0 });
+  expect(swarms.counts(infoHash(0), peerExpiryMs)?.downloaders).toBe(2);
+  expect(swarms.counts(infoHash(0), peerExpiryMs + 1)?.downloaders).toBe(1);
+  expect(swarms.counts(infoHash(0), peerExpiryMs + 11)).toBeUndefined();
+  expect(swarms.totals(peerExpiryMs + 11)).toEqual({ swarms: 0, seeds: 0, downloaders: 0 });
 });
 
 test('a clock that is set back neither brings a peer back nor keeps it', () => {
   const swarms = table();
   swarms.announce(peer(1), 1_000);
   swarms.announce(peer(2), 0);
-  expect(swarms.totals(init.peerExpiryMs + 1_001).downloaders).toBe(0);
+  expect(swarms.totals(peerExpiryMs + 1_001).downloaders).toBe(0);
 });
 
 test('a new peer or swarm that there is no room for is refused, a known peer is not', () => {
@@ -166,7 +172,7 @@ class NaiveTable {
   }
 
   expire(nowMs: number): void {
-    this.known = this.known.filter(({ atMs }) => nowMs - atMs <= init.peerExpiryMs);
+    this.known = this.known.filter(({ atMs }) => nowMs - atMs <= peerExpiryMs);
   }
 
   in(swarm: number): Known[] {

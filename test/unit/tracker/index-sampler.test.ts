@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { sampleIndices } from '../../../tracker/random-sample.ts';
+import { IndexSampler } from '../../../tracker/index-sampler.ts';
 import { seededRandom } from './seeded-random.ts';
 
 test('a sample has as many different indices below the count as were wanted', () => {
   fc.assert(
     fc.property(fc.nat(300), fc.nat(300), fc.integer(), (count, wanted, seed) => {
-      const sample = sampleIndices(count, wanted, seededRandom(seed));
+      const sample = new IndexSampler(seededRandom(seed)).sample(count, wanted);
       expect(sample).toHaveLength(Math.min(count, wanted));
       expect(new Set(sample).size).toBe(sample.length);
       for (const index of sample) expect(index >= 0 && index < count).toBe(true);
@@ -15,10 +15,10 @@ test('a sample has as many different indices below the count as were wanted', ()
 });
 
 test('every index is drawn as often as any other, at every place of the sample', () => {
-  const random = seededRandom(7);
+  const sampler = new IndexSampler(seededRandom(7));
   const drawn = Array.from({ length: 3 }, () => Array.from({ length: 10 }, () => 0));
   for (let round = 0; round < 30_000; round++) {
-    for (const [place, index] of sampleIndices(10, 3, random).entries()) {
+    for (const [place, index] of sampler.sample(10, 3).entries()) {
       const counts = drawn[place] ?? [];
       counts[index] = (counts[index] ?? 0) + 1;
     }
@@ -28,6 +28,6 @@ test('every index is drawn as often as any other, at every place of the sample',
 });
 
 test('the same random numbers draw the same sample', () => {
-  const draw = () => sampleIndices(1_000, 20, seededRandom(42));
+  const draw = () => new IndexSampler(seededRandom(42)).sample(1_000, 20);
   expect(draw()).toEqual(draw());
 });

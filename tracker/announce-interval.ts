@@ -1,0 +1,86 @@
+/** Between which bounds the interval moves, and what it is to achieve. */
+export interface IntervalLimits {
+  /** What a quiet tracker tells. */
+  readonly announceIntervalMs: number;
+  /** What it tells at most, however much there is to do. */
+  readonly maxAnnounceIntervalMs: number;
+  /** Announces a second that it would not go beyond. */
+  readonly targetAnnounceRate: number;
+}
+
+/** Announces a second, and the interval that those who made them had been told. */
+export interface AnnounceLoad {
+  readonly announcesPerSecond: number;
+  readonly toldMs: number;
+}
+
+/** An interval is this many times the one below it: so there are few that differ. */
+const stepFactor = 1.25;
+
+/**
+ * The interval to tell, so that the announces that follow from it stay below the target. Peers that
+ * announce r times a second, told t before, are r * t many, and told r * t / target they come at the
+ * target's rate. What they were told before cancels out, so this does not swing: it gives the same
+ * while old and new intervals are both in use.
+ */
+export function announceIntervalFor(load: AnnounceLoad, limits: IntervalLimits): number {
+  const { announceIntervalMs, maxAnnounceIntervalMs, targetAnnounceRate } = limits;
+  const wantedMs = (load.announcesPerSecond * load.toldMs) / targetAnnounceRate;
+  let intervalMs = announceIntervalMs;
+  while (intervalMs < wantedMs && intervalMs < maxAnnounceIntervalMs) {
+    intervalMs = Math.ceil((intervalMs * stepFactor) / 1_000) * 1_000;
+  }
+  return Math.max(announceIntervalMs, Math.min(intervalMs, maxAnnounceIntervalMs));
+}
+
+/** How often the load is looked at, and after how long what was weighs a third. */
+const windowMs = 1_000;
+const memoryMs = 15_000;
+
+/** Measures the load, and keeps the interval that goes with it. */
+export class AnnouncePace {
+  readonly #limits: IntervalLimits;
+  #intervalMs: number;
+  #startMs: number | undefined;
+  #announces = 0;
+  #toldMs = 0;
+  /** Announces a second, and the sum of what they had been told, of late. */
+  #rate = 0;
+  #toldRate = 0;
+
+  constructor(limits: IntervalLimits) {
+    this.#limits = limits;
+    this.#intervalMs = limits.announceIntervalMs;
+  }
+
+  /** The interval to tell whoever announces now. */
+  intervalMs(nowMs: number): number {
+    this.#startMs ??= nowMs;
+    if (nowMs - this.#startMs >= windowMs) this.#look(nowMs, this.#startMs);
+    return this.#intervalMs;
+  }
+
+  /** What is measured, and what follows from it. */
+  load(nowMs: number): { announcesPerSecond: number; intervalMs: number } {
+    return { intervalMs: this.intervalMs(nowMs), announcesPerSecond: this.#rate };
+  }
+
+  /** Counts an announce of a peer that had been told `toldMs` before. */
+  count(toldMs: number): void {
+    this.#announces++;
+    this.#toldMs += toldMs;
+  }
+
+  #look(nowMs: number, startMs: number): void {
+    const seconds = (nowMs - startMs) / 1_000;
+    const weight = 1 - Math.exp((startMs - nowMs) / memoryMs);
+    this.#rate += (this.#announces / seconds - this.#rate) * weight;
+    this.#toldRate += (this.#toldMs / seconds - this.#toldRate) * weight;
+    this.#startMs = nowMs;
+    this.#announces = 0;
+    this.#toldMs = 0;
+    const toldMs = this.#rate === 0 ? 0 : this.#toldRate / this.#rate;
+    const load = { announcesPerSecond: this.#rate, toldMs };
+    this.#intervalMs = announceIntervalFor(load, this.#limits);
+  }
+}
