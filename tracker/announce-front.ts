@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { FrontConnection } from './front-connection.ts';
+import { FrontConnection, type FrontLimits } from './front-connection.ts';
 import type { HttpAnnounces } from './http-announces.ts';
 import type { TrackerMetrics } from './metrics.ts';
 
@@ -8,14 +8,6 @@ export interface AnnounceFrontComponents {
   readonly server: Server;
   readonly announces: HttpAnnounces;
   readonly metrics: TrackerMetrics;
-}
-
-export interface AnnounceFrontInit {
-  /** How long a connection may take to send its first request, and be idle between two. */
-  readonly firstRequestTimeoutMs: number;
-  readonly keepAliveTimeoutMs: number;
-  /** What is longer is left to the HTTP server to refuse. */
-  readonly maxHeaderBytes: number;
 }
 
 type Serve = (this: Server, socket: Socket) => void;
@@ -28,7 +20,7 @@ export class AnnounceFront {
   /** Connections that are not the HTTP server's. */
   readonly #connections = new Set<FrontConnection>();
 
-  constructor(components: AnnounceFrontComponents, init: AnnounceFrontInit) {
+  constructor(components: AnnounceFrontComponents, init: FrontLimits) {
     const { server } = components;
     const http = server.listeners('connection') as Serve[];
     const context = {

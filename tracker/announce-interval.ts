@@ -33,9 +33,8 @@ export function announceIntervalFor(load: AnnounceLoad, limits: IntervalLimits):
   return Math.max(announceIntervalMs, Math.min(intervalMs, maxAnnounceIntervalMs));
 }
 
-/** How often the load is looked at, and after how long what was weighs a third. */
+/** How often the load is looked at. */
 const windowMs = 1_000;
-const memoryMs = 15_000;
 
 /** Measures the load, and keeps the interval that goes with it. */
 export class AnnouncePace {
@@ -73,7 +72,8 @@ export class AnnouncePace {
 
   #look(nowMs: number, startMs: number): void {
     const seconds = (nowMs - startMs) / 1_000;
-    const weight = 1 - Math.exp((startMs - nowMs) / memoryMs);
+    // What was an interval ago weighs a third: a fleet that started at once comes back at once.
+    const weight = 1 - Math.exp((startMs - nowMs) / this.#intervalMs);
     this.#rate += (this.#announces / seconds - this.#rate) * weight;
     this.#toldRate += (this.#toldMs / seconds - this.#toldRate) * weight;
     this.#startMs = nowMs;

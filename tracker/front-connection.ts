@@ -1,9 +1,16 @@
 import type { Socket } from 'node:net';
-import type { AnnounceFrontInit } from './announce-front.ts';
 import { retryMinutes, type BencodedAnswer, type HttpAnnounces } from './http-announces.ts';
 import type { TrackerMetrics } from './metrics.ts';
 import { packAddress } from './peer-address.ts';
 import { readPlainGet, type PlainGet } from './plain-get.ts';
+
+export interface FrontLimits {
+  /** How long a connection may take to send its first request, and be idle between two. */
+  readonly firstRequestTimeoutMs: number;
+  readonly keepAliveTimeoutMs: number;
+  /** What is longer is left to the HTTP server to refuse. */
+  readonly maxHeaderBytes: number;
+}
 
 export interface FrontContext {
   readonly announces: HttpAnnounces;
@@ -20,15 +27,15 @@ export interface FrontContext {
 export class FrontConnection {
   readonly #socket: Socket;
   readonly #context: FrontContext;
-  readonly #init: AnnounceFrontInit;
+  readonly #limits: FrontLimits;
   #address: string | undefined;
   #answered = false;
 
-  constructor(socket: Socket, context: FrontContext, init: AnnounceFrontInit) {
+  constructor(socket: Socket, context: FrontContext, limits: FrontLimits) {
     this.#socket = socket;
     this.#context = context;
-    this.#init = init;
-    socket.setTimeout(init.firstRequestTimeoutMs);
+    this.#limits = limits;
+    socket.setTimeout(limits.firstRequestTimeoutMs);
     socket.on('data', this.#onData);
     socket.on('timeout', this.#onTimeout);
     socket.on('end', this.#onEnd);
@@ -44,7 +51,7 @@ export class FrontConnection {
   readonly #onData = (data: Buffer): void => {
     const { length } = data;
     const request =
-      length > this.#init.maxHeaderBytes ? undefined : readPlainGet(data.toString('latin1'));
+      length > this.#limits.maxHeaderBytes ? undefined : readPlainGet(data.toString('latin1'));
     if (request === undefined) this.#handOver(data);
     else this.#answer(request);
   };
@@ -66,7 +73,7 @@ export class FrontConnection {
     if (!flushed) this.#untilDrained();
     if (this.#answered) return;
     this.#answered = true;
-    socket.setTimeout(this.#init.keepAliveTimeoutMs);
+    socket.setTimeout(this.#limits.keepAliveTimeoutMs);
   }
 
   /** A client that does not read its answers gets no more of them. */

@@ -21,7 +21,11 @@ interface ServeOptions {
   readonly root?: string;
   readonly host: string;
   readonly port: number;
+  readonly udpPort?: number;
+  readonly udp: boolean;
   readonly announceInterval: number;
+  readonly maxAnnounceInterval: number;
+  readonly announceRate: number;
   readonly originAskers: number;
   readonly originBudget: OriginBudget;
   readonly logLevel: LogLevel;
@@ -47,7 +51,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 function addServe(program: Command): void {
-  program
+  const command = program
     .command('serve')
     .description('serve announces, releases and the REST interface until it is ended')
     .addOption(
@@ -73,11 +77,47 @@ function addServe(program: Command): void {
         .default(7070),
     )
     .addOption(
+      new Option('--udp-port <port>', 'answer UDP announces at this port; else at that of --port')
+        .argParser(parsePort)
+        .env('STARLING_TRACKER_UDP_PORT'),
+    )
+    .addOption(new Option('--no-udp', 'answer no UDP announces'));
+  addIntervalOptions(command);
+  addOriginOptions(command);
+  command
+    .addOption(logLevelOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples)
+    .action((options: ServeOptions) => serve(options));
+}
+
+function addIntervalOptions(command: Command): void {
+  command
+    .addOption(
       new Option('--announce-interval <duration>', 'how often peers are told to announce')
         .argParser(parseDuration)
         .env('STARLING_ANNOUNCE_INTERVAL')
         .default(30_000, '30s'),
     )
+    .addOption(
+      new Option(
+        '--max-announce-interval <duration>',
+        'how long that may get while there are more announces than --announce-rate',
+      )
+        .argParser(parseDuration)
+        .env('STARLING_MAX_ANNOUNCE_INTERVAL')
+        .default(900_000, '15m'),
+    )
+    .addOption(
+      new Option('--announce-rate <count>', 'announces a second that intervals aim to stay below')
+        .argParser((text: string) => parseInteger(text, 1, 1_000_000))
+        .env('STARLING_ANNOUNCE_RATE')
+        .default(5_000),
+    );
+}
+
+function addOriginOptions(command: Command): void {
+  command
     .addOption(
       new Option(
         '--origin-askers <count>',
@@ -95,11 +135,7 @@ function addServe(program: Command): void {
         .argParser(parseOriginBudget)
         .env('STARLING_TRACKER_ORIGIN_BUDGET')
         .default({ copies: 1.5 }, '1.5'),
-    )
-    .addOption(logLevelOption())
-    .addOption(jsonOption())
-    .addHelpText('after', examples)
-    .action((options: ServeOptions) => serve(options));
+    );
 }
 
 async function serve(options: ServeOptions): Promise<void> {
@@ -112,7 +148,11 @@ async function serve(options: ServeOptions): Promise<void> {
         ...(options.root === undefined ? {} : { rootPath: options.root }),
         host: options.host,
         port: options.port,
+        udp: options.udp,
+        ...(options.udpPort === undefined ? {} : { udpPort: options.udpPort }),
         announceIntervalMs: options.announceInterval,
+        maxAnnounceIntervalMs: options.maxAnnounceInterval,
+        targetAnnounceRate: options.announceRate,
         originAskers: options.originAskers,
         originBudget: options.originBudget,
         logLevel: options.logLevel,
@@ -120,10 +160,11 @@ async function serve(options: ServeOptions): Promise<void> {
       {},
       { signal },
     );
-    const { url, tokenPath } = tracker;
+    const { url, udpPort, tokenPath } = tracker;
+    const udp = udpPort === undefined ? '' : `, and at UDP port ${udpPort}`;
     output.event(
-      { event: 'listening', url, tokenPath },
-      `the tracker listens at ${url}; the token of its REST interface is in ${tokenPath}`,
+      { event: 'listening', url, ...(udpPort === undefined ? {} : { udpPort }), tokenPath },
+      `the tracker listens at ${url}${udp}; the token of its REST interface is in ${tokenPath}`,
     );
     await untilAborted(signal);
     await tracker[Symbol.asyncDispose]();

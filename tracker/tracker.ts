@@ -1,8 +1,6 @@
 import { mkdir } from 'node:fs/promises';
-import { isIPv6 } from 'node:net';
 import { join, resolve } from 'node:path';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
-import { ConfigError } from '../src/errors.ts';
 import { AccessToken } from './access-token.ts';
 import { AnnounceFront } from './announce-front.ts';
 import { AnnouncePace } from './announce-interval.ts';
@@ -11,7 +9,7 @@ import { Announcer } from './announcer.ts';
 import { requireToken } from './bearer-check.ts';
 import { resolveConfig } from './config.ts';
 import type { TrackerConfig } from './config.ts';
-import { storageError, systemCode } from './durable-file.ts';
+import { storageError } from './durable-file.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { createHttpServer, frontLimits, refuseOtherMethods, watchRoutes } from './http-server.ts';
 import { HttpAnnounces } from './http-announces.ts';
@@ -20,9 +18,11 @@ import { TrackerMetrics } from './metrics.ts';
 import { addReleaseRoutes } from './release-routes.ts';
 import { OriginLeases } from './origin-leases.ts';
 import { ReleaseStore } from './release-store.ts';
+import { listenHttp, listenUdp, reachableHost } from './listen.ts';
 import { addSwarmRoutes } from './swarm-routes.ts';
 import { SwarmTable } from './swarm-table.ts';
 import { addTufRoutes } from './tuf-routes.ts';
+import type { UdpServer } from './udp-server.ts';
 
 export interface TrackerComponents {
   /** Where log lines go; stderr, as JSON, if nothing else is said. */
@@ -39,6 +39,8 @@ export interface Tracker {
   readonly url: string;
   readonly host: string;
   readonly port: number;
+  /** Undefined where it answers no UDP. */
+  readonly udpPort: number | undefined;
   /** The file with the bearer token for /v1. */
   readonly tokenPath: string;
   [Symbol.asyncDispose](): Promise<void>;
@@ -71,14 +73,17 @@ export async function startTracker(
   const config = resolveConfig(init);
   const parts = await openParts(config, components);
   const app = await buildApp(parts);
+  let udp: UdpServer | undefined;
   try {
-    await listen(app, config);
+    const port = await listenHttp(app, config);
+    udp = await listenUdp(parts, config, port);
     signal?.throwIfAborted();
+    return running({ app, port, udp }, parts, signal);
   } catch (error) {
+    await udp?.[Symbol.asyncDispose]();
     await app.close();
     throw error;
   }
-  return running(app, parts, signal);
 }
 
 async function openParts(config: TrackerConfig, components: TrackerComponents): Promise<Parts> {
@@ -136,37 +141,21 @@ async function buildApp(parts: Parts): Promise<FastifyInstance> {
   return app;
 }
 
-async function listen(app: FastifyInstance, config: TrackerConfig): Promise<void> {
-  const { host, port } = config;
-  try {
-    await app.listen({
-      host,
-      port,
-      listenTextResolver: (address) => `the tracker listens at ${address}`,
-    });
-  } catch (cause) {
-    const code = systemCode(cause);
-    const evidence = { host, port, code };
-    if (code === 'EADDRINUSE') {
-      const what = `port ${port} of ${host} is in use: stop what listens there, or take another port`;
-      throw new ConfigError('CONFIG_IN_USE', what, { cause, evidence });
-    }
-    const what = `the tracker can't listen at ${host}, port ${port} (${code ?? 'unknown'}): check that the address is of this machine, and that this user may take the port`;
-    throw new ConfigError('CONFIG_INVALID', what, { cause, evidence });
-  }
+interface Listening {
+  readonly app: FastifyInstance;
+  readonly port: number;
+  readonly udp: UdpServer | undefined;
 }
 
 function running(
-  app: FastifyInstance,
+  listening: Listening,
   { config, log, releases, token }: Parts,
   signal: AbortSignal | undefined,
 ): Tracker {
-  const address = app.server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : config.port;
   let closed: Promise<void> | undefined;
   const close = () => {
     signal?.removeEventListener('abort', onAbort);
-    closed ??= closeApp(app, releases, config.closeGraceMs);
+    closed ??= closeAll(listening, releases, config.closeGraceMs);
     return closed;
   };
   const onAbort = () => {
@@ -176,33 +165,29 @@ function running(
   };
   signal?.addEventListener('abort', onAbort, { once: true });
   const { host } = config;
+  const { port, udp } = listening;
   return {
     url: `http://${reachableHost(host)}:${port}`,
     host,
     port,
+    udpPort: udp?.port,
     tokenPath: token.path,
     [Symbol.asyncDispose]: close,
   };
 }
 
 /** Requests under way get some time to end; then their connections are cut. */
-async function closeApp(
-  app: FastifyInstance,
+async function closeAll(
+  { app, udp }: Listening,
   releases: ReleaseStore,
   graceMs: number,
 ): Promise<void> {
   const timer = setTimeout(() => app.server.closeAllConnections(), graceMs);
   try {
+    await udp?.[Symbol.asyncDispose]();
     await app.close();
     await releases.idle();
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Every address is none to connect to: from this machine it is its own. */
-function reachableHost(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  if (!isIPv6(host)) return host;
-  return /^[0:]+$/.test(host) ? '[::1]' : `[${host}]`;
 }

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { AnnounceFront, type AnnounceFrontInit } from '../../../tracker/announce-front.ts';
+import { AnnounceFront } from '../../../tracker/announce-front.ts';
+import type { FrontLimits } from '../../../tracker/front-connection.ts';
 import { readPlainGet } from '../../../tracker/plain-get.ts';
 import { announceUrl } from './announce-url.ts';
 import { runNewTracker } from './running-tracker.ts';
@@ -86,7 +87,7 @@ test('requests are counted, whoever answered them', async () => {
 });
 
 /** A front of an HTTP server that answers "http" to everything. */
-async function runFront(init: Partial<AnnounceFrontInit>) {
+async function runFront(init: Partial<FrontLimits>) {
   const server = createServer((_request, response) => response.end('http'));
   const announces = { announce: () => ({ status: 200, body: 'front' }) };
   const components = { server, announces, metrics: { countRequest: () => undefined } };

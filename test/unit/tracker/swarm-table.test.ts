@@ -123,6 +123,35 @@ test('a peer is forgotten when it was silent for longer than the expiry, not bef
   expect(swarms.totals(peerExpiryMs + 11)).toEqual({ swarms: 0, seeds: 0, downloaders: 0 });
 });
 
+test('each peer expires by what it was told, whatever others were told before or after', () => {
+  const swarms = table();
+  swarms.announce(peer(1), 0, 120_000);
+  swarms.announce(peer(2), 0, 10_000);
+  swarms.announce(peer(3), 1, 60_000);
+  const left = (nowMs: number) => swarms.counts(infoHash(0), nowMs)?.downloaders ?? 0;
+  expect(left(30_000)).toBe(3);
+  expect(left(30_001)).toBe(2);
+  expect(left(130_001)).toBe(2);
+  expect(left(130_002)).toBe(1);
+  const again = swarms.announce(peer(1), 200_000, 10_000);
+  expect(again).toMatchObject({ toldMs: 120_000 });
+  expect(left(230_000)).toBe(1);
+  expect(left(230_001)).toBe(0);
+});
+
+test('who can be told of one kind of address alone is told of no other', () => {
+  const swarms = table();
+  const ipv6 = (index: number) => packAddress(`2001:db8::${index}`) ?? '';
+  for (let index = 1; index < 9; index++) swarms.announce(peer(index, { address: ipv6(index) }), 0);
+  swarms.announce(peer(20), 0);
+  expect(idsOf(swarms.announce(peer(21, { sameFamily: true }), 0))).toEqual(['peer 20']);
+  const other = { address: ipv6(10), sameFamily: true, wanted: 3 };
+  const told = swarms.announce(peer(10, other), 0);
+  expect(told === 'full' ? [] : told.peers.map(({ endpoint }) => endpoint.length)).toEqual([
+    18, 18, 18,
+  ]);
+});
+
 test('a clock that is set back neither brings a peer back nor keeps it', () => {
   const swarms = table();
   swarms.announce(peer(1), 1_000);
