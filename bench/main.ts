@@ -1,5 +1,6 @@
 import { createProgram, runProgram, starlingVersion } from '../src/cli/index.ts';
 import { addEngineCommand } from './engine/command.ts';
+import { addTrackerCommand } from './tracker/command.ts';
 
 const program = createProgram(
   'bench',
@@ -7,4 +8,5 @@ const program = createProgram(
   starlingVersion,
 );
 addEngineCommand(program);
+addTrackerCommand(program);
 await runProgram(program, process.argv);

@@ -1,10 +1,12 @@
 """Announces over UDP (BEP 15) as fast as they are answered, so many at a time; until its time is up.
 
-Arguments, as JSON: {"port": N, "swarms": N, "peers": N, "wanted": N, "seconds": S, "window": N}
+Arguments, as JSON: {"port": N, "swarms": N, "peers": N, "wanted": N, "seconds": S, "window": N,
+                     "hashes": PATH, "announces": N}
+It ends also when so many announces were answered, where that is said. "hashes" is a
+file of info-hashes in hexadecimal, one a line.
 On stdout, as JSON:  {"announces": N, "seconds": S, "p99Ms": N, "lost": N, "errors": N, "bytes": N}
 """
 
-import hashlib
 import json
 import os
 import socket
@@ -27,7 +29,7 @@ def connect(udp):
 
 def announces(asked, connection):
     """All peers, swarm by swarm in turn. The transaction id is the place in this list."""
-    hashes = [hashlib.sha1(b"swarm %d" % swarm).digest() for swarm in range(asked["swarms"])]
+    hashes = [bytes.fromhex(line) for line in open(asked["hashes"])]
     for index in range(asked["peers"]):
         swarm, member = index % asked["swarms"], index // asked["swarms"]
         left = 0 if member % 10 == 0 else 1000
@@ -50,9 +52,10 @@ def run(asked):
     at = int.from_bytes(os.urandom(4), "big") % count
     # One announce in so many is timed.
     timed, started, times = None, 0.0, []
+    enough = asked.get("announces", float("inf"))
     begin = clock()
     end = begin + asked["seconds"]
-    while True:
+    while done < enough:
         while under_way < window:
             if timed is None:
                 timed, started = at, clock()

@@ -9,6 +9,8 @@ import { temporaryDirectory } from '../tools/with-temporary-directory.ts';
 /** `tracker serve` in this process; it ends with the test. */
 export interface RunningTracker {
   readonly url: string;
+  /** The same, for announces over UDP (BEP 15). */
+  readonly udpUrl: string;
   /** Returns when the tracker knows a seed of this image; or of another info-hash, if one is given. */
   knowsSeed(image: StoredImage, infoHash?: Uint8Array): Promise<void>;
 }
@@ -18,11 +20,12 @@ export async function runTracker(): Promise<RunningTracker> {
   const directory = await temporaryDirectory();
   const tracker = await startTracker({ port: 0, directory, rootPath, logLevel: 'silent' });
   onTestFinished(() => tracker[Symbol.asyncDispose]());
-  const { url, tokenPath } = tracker;
+  const { url, udpPort = 0, tokenPath } = tracker;
   const token = (await readFile(tokenPath, 'utf8')).trim();
   const client = new TrackerClient({}, { url, token });
   return {
     url,
+    udpUrl: `udp://127.0.0.1:${udpPort}`,
     async knowsSeed({ metainfo }, infoHash = metainfo.info.infoHash) {
       const look = async () => {
         expect((await client.swarm(Buffer.from(infoHash).toString('hex'))).seeds).toBe(1);

@@ -50,6 +50,21 @@ describeWithLibtorrent('libtorrent and our programs find each other by our track
     expect(await carriedTree(join(savePath, name))).toEqual(await carriedTree(image.tree));
   });
 
+  test('libtorrent finds libtorrent over UDP', async () => {
+    const image = await bakeKind({ hybrid: false });
+    const tracker = await runTracker();
+    // BEP 41: the path goes along as an option.
+    const trackers = [`${tracker.udpUrl}/announce`];
+    await LibtorrentClient.seed(image, { trackers });
+    await tracker.knowsSeed(image);
+    const savePath = await temporaryDirectory();
+    const source = { torrent: torrentPath(image) };
+    const client = await LibtorrentClient.start({ source, savePath, trackers });
+    await client.whole();
+    const { name } = image.metainfo.info;
+    expect(await carriedTree(join(savePath, name))).toEqual(await carriedTree(image.tree));
+  });
+
   test.each(kinds)('our fetcher finds a libtorrent seed ($kind)', async (kind) => {
     const image = await bakeKind(kind);
     const tracker = await runTracker();
