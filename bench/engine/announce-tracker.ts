@@ -4,9 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import { TrackerClient } from '../../src/api/index.ts';
 import { TrackerError } from '../../src/errors.ts';
-import type { MeasuredProcess } from '../process/index.ts';
-import type { Place } from './place.ts';
-import { ownProgram } from './programs.ts';
+import { type MeasuredProcess, ownProgram, type Place } from '../process/index.ts';
 
 const listening = z.object({
   event: z.literal('listening'),

@@ -1,6 +1,5 @@
-import type { MeasuredProcess } from '../process/index.ts';
-import type { Payload } from './payload.ts';
-import type { Place } from './place.ts';
+import type { MeasuredProcess, Place } from '../process/index.ts';
+import type { Payload } from '../payload/index.ts';
 
 /** A program that is to carry a payload from one process to another. One file in peers/ each. */
 export interface BenchPeer {

@@ -4,12 +4,11 @@ import {
   jsonOption,
   Option,
   parseInteger,
-  parseRate,
   runCommand,
   type Command,
   type CommandContext,
 } from '../../src/cli/index.ts';
-import { ConfigError } from '../../src/errors.ts';
+import { listOf, parseSize } from '../options.ts';
 import { writeResults } from '../report/index.ts';
 import { defaultConfig, quickConfig, type EngineConfig } from './config.ts';
 import { runEngine } from './engine.ts';
@@ -105,19 +104,3 @@ function configOf(options: EngineCommandOptions): EngineConfig {
   ) as Partial<EngineConfig>;
   return { ...defaultConfig, ...(options.quick === true ? quickConfig : {}), ...given };
 }
-
-/** A whole number of bytes, written like the amount in a rate: `1GiB`. */
-function parseSize(text: string): number {
-  const bytes = parseRate(text);
-  if (Number.isSafeInteger(bytes)) return bytes;
-  throw new ConfigError('CONFIG_INVALID', `"${text}" is not a size like 256MiB or 1GiB`);
-}
-
-const listOf =
-  (known: readonly string[]) =>
-  (text: string): string[] => {
-    const names = text.split(',');
-    const unknown = names.find((name) => !known.includes(name));
-    if (unknown === undefined) return names;
-    throw new ConfigError('CONFIG_INVALID', `"${unknown}" is none of ${known.join(', ')}`);
-  };

@@ -1,5 +1,5 @@
 import { tmpdir } from 'node:os';
-import type { PayloadKind } from './payload.ts';
+import type { PayloadKind } from '../payload/index.ts';
 
 /** What is carried, between which folders, and by how many. */
 export interface Scenario {

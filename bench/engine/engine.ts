@@ -1,17 +1,17 @@
 import { statfs } from 'node:fs/promises';
 import { formatBytes } from '../../src/cli/index.ts';
 import { ConfigError } from '../../src/errors.ts';
-import { findPython } from '../process/index.ts';
+import { findPython, openPlace } from '../process/index.ts';
 import { thisMachine } from '../report/index.ts';
 import type { BenchPeer } from './bench-peer.ts';
 import { fourFetchers, scenarios, type EngineConfig, type Scenario } from './config.ts';
 import type { Figures } from './figures.ts';
-import { makePayload } from './payload.ts';
+import { makePayload } from '../payload/index.ts';
 import { allPeers } from './peers/index.ts';
 import { toResult, type EngineResult, type ScenarioRounds } from './result.ts';
-import { openPlace } from './place.ts';
 import { runOnce } from './run-once.ts';
-import { runRounds, type Contender, type Failure } from './run-rounds.ts';
+import type { Contender } from './contender.ts';
+import { runRounds, type Failure } from '../rounds/index.ts';
 
 export interface EngineOptions {
   readonly signal: AbortSignal;

@@ -1,19 +1,23 @@
 import {
   median,
+  mediansOf,
   ratiosByRound,
+  shortened,
   spreadOf,
   toDigits,
   type BenchResult,
   type ByRound,
   type Machine,
+  type Medians,
   type Spread,
 } from '../report/index.ts';
 import { scenarios } from './config.ts';
-import { mediansOf, type FigureName, type Medians } from './figures.ts';
-import type { ContenderRounds, Failure } from './run-rounds.ts';
+import type { FigureName, Figures } from './figures.ts';
+import type { ContenderRounds } from './contender.ts';
+import type { Failure } from '../rounds/index.ts';
 
 /** The figures of one peer in one scenario: medians of its rounds. */
-export interface EngineRun extends Medians {
+export interface EngineRun extends Medians<Figures> {
   readonly name: string;
   readonly scenario: string;
   readonly fetchers: number;
@@ -52,14 +56,6 @@ export function toRuns({ scenario, contenders }: ScenarioRounds): EngineRun[] {
       ...shortened(mediansOf([...rounds.values()])),
     }));
 }
-
-/** Figures without the digits that mean nothing. */
-const shortened = <T>(value: T): T =>
-  JSON.parse(
-    JSON.stringify(value, (_key, inner: unknown) =>
-      typeof inner === 'number' ? toDigits(inner, digits) : inner,
-    ),
-  ) as T;
 
 const byRound = ({ rounds }: ContenderRounds, figure: FigureName): ByRound =>
   new Map(

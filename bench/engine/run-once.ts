@@ -2,13 +2,10 @@ import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { monotonicMs } from '../process/index.ts';
+import { monotonicMs, openPlace, type Place } from '../process/index.ts';
 import type { BenchPeer, Done, Fetch } from './bench-peer.ts';
-import type { Place } from './place.ts';
 import type { Figures } from './figures.ts';
-import type { Payload } from './payload.ts';
-import { openPlace } from './place.ts';
-import { firstDifference, listTree } from './tree-listing.ts';
+import { firstDifference, listTree, type Payload } from '../payload/index.ts';
 
 export interface RunInit {
   readonly peer: BenchPeer;

@@ -1,7 +1,10 @@
 /**
  * Programs as processes of which is known what they use: CPU time, memory, and when they were
- * started, said something and ended. What is measured is not decided here.
+ * started, said something and ended; and the places where they run. What is measured is not decided
+ * here.
  */
+export { untilDone, writeDoneScript } from './done-script.ts';
+export { freePort, untilListening } from './free-port.ts';
 export {
   findPython,
   MeasuredProcess,
@@ -9,4 +12,7 @@ export {
   type Ended,
   type MeasuredInit,
 } from './measured-process.ts';
+export { nginxConfig } from './nginx-config.ts';
+export { openPlace, type OpenPlace, type Place } from './place.ts';
 export { cpuSecondsOfStat } from './process-usage.ts';
+export { isInstalled, missingProgram, ownProgram } from './programs.ts';

@@ -48,6 +48,15 @@ export class LineLog {
     }
   }
 
+  /** The last line so far that fits. */
+  last<T>(schema: z.ZodType<T>): T | undefined {
+    for (let index = this.#lines.length - 1; index >= 0; index--) {
+      const result = schema.safeParse(this.#lines[index]?.value);
+      if (result.success) return result.data;
+    }
+    return undefined;
+  }
+
   #wake(): void {
     for (const wake of this.#waiting) wake();
     this.#waiting.clear();

@@ -1,6 +1,6 @@
 """Runs a program and tells what it used: wait4(2) knows it precisely, and Node has no wait4.
 
-    measure.py PROGRAM ARGUMENT...
+    measure.py SECONDS PROGRAM ARGUMENT...
 
 The program has this one's stdout and stderr. On file descriptor 3 this says, as JSON, a line each:
     {"event": "started", "pid": N, "atMs": T}
@@ -8,7 +8,8 @@ The program has this one's stdout and stderr. On file descriptor 3 this says, as
      "peakBytes": B, "peakAnonymousBytes": B}
 Times are of the monotonic clock, which is also that of process.hrtime. CPU time is that of the
 program and of all processes that it waited for. Memory is that of the process tree: the largest
-resident set of a single process as the kernel knows it, or the largest sum that was seen.
+resident set of a single process as the kernel knows it, or the largest sum that was seen; it is
+looked at once in SECONDS.
 
 SIGTERM, SIGINT and SIGHUP are passed on. When who started this is gone, all is killed.
 """
@@ -20,7 +21,6 @@ import sys
 import time
 
 REPORT_FD = 3
-SAMPLE_SECONDS = 0.1
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -69,17 +69,18 @@ def start(command):
 
 
 def main():
+    sample_seconds = float(sys.argv[1])
     # The program must not hold it open.
     os.set_inheritable(REPORT_FD, False)
     waited = {signal.SIGCHLD, *ENDING}
     signal.pthread_sigmask(signal.SIG_BLOCK, waited)
     parent = os.getppid()
     at = now_ms()
-    pid = start(sys.argv[1:])
+    pid = start(sys.argv[2:])
     report("started", pid=pid, atMs=at)
     peak, peak_anonymous = 0, 0
     while True:
-        got = signal.sigtimedwait(waited, SAMPLE_SECONDS)
+        got = signal.sigtimedwait(waited, sample_seconds)
         at = now_ms()
         if os.getppid() != parent:
             os.killpg(0, signal.SIGKILL)

@@ -15,6 +15,8 @@ export interface MeasuredInit {
   readonly env?: NodeJS.ProcessEnv;
   /** It is killed when it has not ended after this long. */
   readonly deadlineMs: number;
+  /** How often its memory is looked at, 100 ms else. With many processes that costs time. */
+  readonly sampleMs?: number | undefined;
 }
 
 export interface MeasuredOptions {
@@ -38,6 +40,7 @@ export type Ended = z.output<typeof ended>;
 
 /** How long a program may take to end when it is asked to. */
 const endGraceMs = 10_000;
+const defaultSampleMs = 100;
 const keptCharacters = 4_096;
 
 /** The clock of measure.py. */
@@ -72,7 +75,8 @@ export class MeasuredProcess implements AsyncDisposable {
     signal.throwIfAborted();
     this.name = init.name;
     const measure = join(import.meta.dirname, 'measure.py');
-    this.#child = spawn(findPython(), ['-I', '-S', measure, ...init.command], {
+    const sampleSeconds = String((init.sampleMs ?? defaultSampleMs) / 1_000);
+    this.#child = spawn(findPython(), ['-I', '-S', measure, sampleSeconds, ...init.command], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       detached: true,
       env: { ...process.env, ...init.env },
@@ -108,6 +112,18 @@ export class MeasuredProcess implements AsyncDisposable {
   /** The first line of its stdout that fits. @throws when it ends before it says such a line */
   async line<T>(schema: z.ZodType<T>, what: string): Promise<TimedLine<T>> {
     return await this.#lines.find(schema, what);
+  }
+
+  /** The last line of its stdout so far that fits. */
+  last<T>(schema: z.ZodType<T>): T | undefined {
+    return this.#lines.last(schema);
+  }
+
+  /** Sends a signal to the program itself, unless it has ended. */
+  async send(signal: NodeJS.Signals): Promise<void> {
+    const { pid } = await this.#started();
+    // Its parent, which waits for it, is there: so the id is still its own.
+    if (this.#isRunning()) process.kill(pid, signal);
   }
 
   /** The CPU time of its process tree so far, to within 10 ms for each process. */
@@ -159,10 +175,11 @@ export class MeasuredProcess implements AsyncDisposable {
 
   #signal(name: NodeJS.Signals, group: boolean): void {
     const { pid } = this.#child;
-    if (pid === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) {
-      return;
-    }
-    process.kill(group ? -pid : pid, name);
+    if (pid !== undefined && this.#isRunning()) process.kill(group ? -pid : pid, name);
+  }
+
+  #isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,6 +4,7 @@
  */
 export { barChart, type Bar, type BarChart, type BarGroup } from './bar-chart.ts';
 export { thisMachine, type Machine } from './machine.ts';
+export { mediansOf, shortened, type Medians } from './medians.ts';
 export { writeResults, type BenchResult } from './results.ts';
 export {
   median,

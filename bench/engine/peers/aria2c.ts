@@ -1,9 +1,7 @@
 import { join } from 'node:path';
 import { AnnounceTracker } from '../announce-tracker.ts';
 import type { BenchPeer } from '../bench-peer.ts';
-import { untilDone, writeDoneScript } from '../done-script.ts';
-import { freePort } from '../free-port.ts';
-import { missingProgram } from '../programs.ts';
+import { freePort, missingProgram, untilDone, writeDoneScript } from '../../process/index.ts';
 
 const quiet = [
   '--enable-dht=false',

@@ -1,10 +1,14 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BenchPeer } from '../bench-peer.ts';
-import { freePort, untilListening } from '../free-port.ts';
-import type { Payload } from '../payload.ts';
-import { isInstalled, missingProgram } from '../programs.ts';
-import type { ListedFile } from '../tree-listing.ts';
+import {
+  freePort,
+  isInstalled,
+  missingProgram,
+  nginxConfig,
+  untilListening,
+} from '../../process/index.ts';
+import type { ListedFile, Payload } from '../../payload/index.ts';
 
 /** As many lists of files are fetched, and then hashed, side by side. */
 const lists = 2;
@@ -17,7 +21,7 @@ const httpWith = (name: string, hasher: string, needed: string): BenchPeer => ({
   async seed(payload, place) {
     const port = await freePort();
     const config = join(place.directory, 'nginx.conf');
-    await writeFile(config, nginxConfig(place.directory, payload.parent, port));
+    await writeFile(config, nginxConfig(place.directory, payload.parent, `127.0.0.1:${port}`));
     const process = place.start('nginx', ['nginx', '-c', config, '-e', 'stderr']);
     await untilListening(port, place);
     const script = await writeFetchScript(payload, join(place.directory, 'fetch'), port, hasher);
@@ -44,28 +48,6 @@ const missingHasher = (program: string): string | undefined =>
     : `${program} is not installed`;
 
 const missingNginx = () => (isInstalled('nginx', '-v') ? undefined : 'nginx is not installed');
-
-/** One process, so that what it uses is read in one place; it sends one file at a time anyway. */
-const nginxConfig = (directory: string, root: string, port: number): string => `
-daemon off;
-master_process off;
-pid ${directory}/nginx.pid;
-error_log stderr warn;
-events { worker_connections 256; }
-http {
-  access_log off;
-  sendfile on;
-  tcp_nopush on;
-  keepalive_requests 1000000;
-  open_file_cache off;
-  client_body_temp_path ${directory}/body;
-  proxy_temp_path ${directory}/proxy;
-  fastcgi_temp_path ${directory}/fastcgi;
-  uwsgi_temp_path ${directory}/uwsgi;
-  scgi_temp_path ${directory}/scgi;
-  server { listen 127.0.0.1:${port}; root ${root}; }
-}
-`;
 
 /** Writes a script that fetches a tree into the folder that is its argument, and checks it. */
 async function writeFetchScript(

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import * as z from 'zod';
 import type { BenchPeer } from '../bench-peer.ts';
-import type { Payload } from '../payload.ts';
+import type { Payload } from '../../payload/index.ts';
 
 const script = join(import.meta.dirname, 'libtorrent_client.py');
 const listening = z.object({ event: z.literal('listening'), port: z.int().min(1) });

@@ -3,9 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import type { BenchPeer, Done, RunningSeed } from '../bench-peer.ts';
-import type { Place } from '../place.ts';
-import type { Payload } from '../payload.ts';
-import { ownProgram } from '../programs.ts';
+import { ownProgram, type Place } from '../../process/index.ts';
+import type { Payload } from '../../payload/index.ts';
 
 type Transport = 'sealed' | 'open';
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
-import { untilListening } from '../free-port.ts';
+import { untilListening } from '../../process/index.ts';
 
 const sessionHeader = 'X-Transmission-Session-Id';
 /** `status` in its RPC specification. */

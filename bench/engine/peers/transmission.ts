@@ -3,11 +3,14 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { AnnounceTracker } from '../announce-tracker.ts';
 import type { BenchPeer, Fetch } from '../bench-peer.ts';
-import type { Place } from '../place.ts';
-import { untilDone, writeDoneScript } from '../done-script.ts';
-import { freePort } from '../free-port.ts';
-import type { Payload } from '../payload.ts';
-import { missingProgram } from '../programs.ts';
+import {
+  freePort,
+  missingProgram,
+  type Place,
+  untilDone,
+  writeDoneScript,
+} from '../../process/index.ts';
+import type { Payload } from '../../payload/index.ts';
 import { TransmissionRpc } from './transmission-rpc.ts';
 
 /** Transmission believes in no peer at a loopback address. */

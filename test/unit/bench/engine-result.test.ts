@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { BenchPeer } from '../../../bench/engine/bench-peer.ts';
 import type { Figures } from '../../../bench/engine/figures.ts';
 import { toResult } from '../../../bench/engine/result.ts';
-import { runRounds, type ContenderRounds } from '../../../bench/engine/run-rounds.ts';
+import type { ContenderRounds } from '../../../bench/engine/contender.ts';
+import { runRounds } from '../../../bench/rounds/index.ts';
 import { resultChart, resultText } from '../../../bench/engine/show-result.ts';
 
 const peer = (name: string, ours: boolean): BenchPeer => ({

@@ -2,10 +2,16 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { makeSmallFiles, sketchSmallFiles } from '../../../bench/engine/make-tree.ts';
-import { RandomStream } from '../../../bench/engine/random-stream.ts';
-import { firstDifference, listTree } from '../../../bench/engine/tree-listing.ts';
-import { encodeV1, hashV1, infoHashV1 } from '../../../bench/engine/v1-torrent.ts';
+import {
+  encodeV1,
+  firstDifference,
+  hashV1,
+  infoHashV1,
+  listTree,
+  makeSmallFiles,
+  RandomStream,
+  sketchSmallFiles,
+} from '../../../bench/payload/index.ts';
 import { temporaryDirectory } from '../../tools/with-temporary-directory.ts';
 
 const { signal } = new AbortController();

@@ -1,7 +1,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeTree } from '../../src/image/index.ts';
-import { MeasuredProcess } from '../process/index.ts';
+import { MeasuredProcess, type MeasuredInit } from './measured-process.ts';
 
 /** Where a seed or fetcher runs. */
 export interface Place {
@@ -18,7 +18,7 @@ export type OpenPlace = Place & AsyncDisposable;
 /** Opens a place with a new folder in `directory`. */
 export async function openPlace(
   directory: string,
-  init: { readonly name: string; readonly deadlineMs: number },
+  init: { readonly name: string } & Pick<MeasuredInit, 'deadlineMs' | 'sampleMs'>,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<OpenPlace> {
   const resources = new AsyncDisposableStack();
@@ -29,7 +29,10 @@ export async function openPlace(
     signal,
     start: (name, command) =>
       resources.use(
-        new MeasuredProcess({ name, command, deadlineMs: init.deadlineMs }, { signal }),
+        new MeasuredProcess(
+          { name, command, deadlineMs: init.deadlineMs, sampleMs: init.sampleMs },
+          { signal },
+        ),
       ),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };

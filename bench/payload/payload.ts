@@ -2,9 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { removeTree } from '../../src/image/index.ts';
-import type { Place } from './place.ts';
+import { ownProgram, type Place } from '../process/index.ts';
 import { makeFile, makeSmallFiles } from './make-tree.ts';
-import { ownProgram } from './programs.ts';
 import { listTree, type ListedFile } from './tree-listing.ts';
 import { encodeV1, hashV1, infoHashV1, type V1Info } from './v1-torrent.ts';
 
@@ -18,6 +17,8 @@ export interface Payload {
   readonly name: string;
   readonly files: readonly ListedFile[];
   readonly bytes: number;
+  readonly pieceSizeBytes: number;
+  readonly pieces: number;
   /** The v2 .torrent. */
   readonly torrent: string;
   readonly v1: V1Payload;
@@ -40,7 +41,12 @@ export interface PayloadInit {
   readonly seed: string;
 }
 
-const baked = z.object({ id: z.string(), name: z.string(), pieceSizeBytes: z.int() });
+const baked = z.object({
+  id: z.string(),
+  name: z.string(),
+  pieceSizeBytes: z.int(),
+  pieces: z.int(),
+});
 
 /** Makes a payload in the folder of `place`. */
 export async function makePayload(init: PayloadInit, place: Place): Promise<Payload> {
@@ -71,6 +77,8 @@ export async function makePayload(init: PayloadInit, place: Place): Promise<Payl
     name,
     files,
     bytes: files.reduce((sum, file) => sum + file.sizeBytes, 0),
+    pieceSizeBytes,
+    pieces: value.pieces,
     torrent: join(parent, `${value.id}.torrent`),
     v1: await writeV1(v1, join(directory, 'v1')),
   };

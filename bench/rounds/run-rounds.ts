@@ -1,17 +1,3 @@
-import type { BenchPeer } from './bench-peer.ts';
-import type { Figures } from './figures.ts';
-
-/** A way to run: a peer, perhaps in several numbers. */
-export interface Contender {
-  readonly peer: BenchPeer;
-  readonly fetchers: number;
-}
-
-/** The figures of one contender, by round. */
-export interface ContenderRounds extends Contender {
-  readonly rounds: ReadonlyMap<number, Figures>;
-}
-
 /** A run that gave no figures. */
 export interface Failure {
   readonly name: string;
@@ -20,7 +6,17 @@ export interface Failure {
   readonly message: string;
 }
 
-export interface RoundsInit {
+/** The figures of one contender, by round. */
+export type WithRounds<Contender, Figures> = Contender & {
+  readonly rounds: ReadonlyMap<number, Figures>;
+};
+
+/** Whoever runs once a round. */
+export interface Named {
+  readonly peer: { readonly name: string };
+}
+
+export interface RoundsInit<Contender extends Named, Figures> {
   readonly scenario: string;
   readonly contenders: readonly Contender[];
   readonly rounds: number;
@@ -33,10 +29,10 @@ export interface RoundsInit {
  * Runs each contender once a round, in turn; each round begins with another, so that none always
  * has the same one before it. Who fails is left out of the rounds to come.
  */
-export async function runRounds(
-  init: RoundsInit,
+export async function runRounds<Contender extends Named, Figures>(
+  init: RoundsInit<Contender, Figures>,
   { signal }: { signal: AbortSignal },
-): Promise<ContenderRounds[]> {
+): Promise<WithRounds<Contender, Figures>[]> {
   const found = init.contenders.map((contender) => ({
     contender,
     rounds: new Map<number, Figures>(),

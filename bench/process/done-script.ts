@@ -1,6 +1,6 @@
 import { watch, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { monotonicMs, type MeasuredProcess } from '../process/index.ts';
+import { monotonicMs, type MeasuredProcess } from './measured-process.ts';
 
 const mark = 'done';
 
