@@ -1,5 +1,6 @@
 import { createProgram, runProgram, starlingVersion } from '../src/cli/index.ts';
 import { addEngineCommand } from './engine/command.ts';
+import { addSwarmCommand } from './swarm/command.ts';
 import { addTrackerCommand } from './tracker/command.ts';
 
 const program = createProgram(
@@ -8,5 +9,6 @@ const program = createProgram(
   starlingVersion,
 );
 addEngineCommand(program);
+addSwarmCommand(program);
 addTrackerCommand(program);
 await runProgram(program, process.argv);

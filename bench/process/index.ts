@@ -15,4 +15,4 @@ export {
 export { nginxConfig } from './nginx-config.ts';
 export { openPlace, type OpenPlace, type Place } from './place.ts';
 export { cpuSecondsOfStat } from './process-usage.ts';
-export { isInstalled, missingProgram, ownProgram } from './programs.ts';
+export { findLibtorrentPython, isInstalled, missingProgram, ownProgram } from './programs.ts';

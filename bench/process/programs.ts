@@ -19,3 +19,12 @@ export function missingProgram(...programs: readonly string[]): string | undefin
   const missing = programs.find((program) => !isInstalled(program, '--version'));
   return missing === undefined ? undefined : `${missing} is not installed`;
 }
+
+/**
+ * The Python that has libtorrent; undefined when none has. Where several are installed, Debian's
+ * packages are for the one in /usr/bin.
+ */
+export const findLibtorrentPython = (): string | undefined =>
+  ['/usr/bin/python3', 'python3'].find(
+    (path) => spawnSync(path, ['-c', 'import libtorrent'], { timeout: 20_000 }).status === 0,
+  );

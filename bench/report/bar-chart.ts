@@ -18,6 +18,8 @@ export interface BarChart {
   readonly title: string;
   readonly subtitle: string;
   readonly unit: string;
+  /** How many digits of a value are shown after the point; none else. */
+  readonly digits?: number;
   readonly groups: readonly BarGroup[];
 }
 
@@ -51,7 +53,7 @@ const style = `
     }`;
 
 /** Horizontal bars in groups, all to one scale, as SVG that suits light and dark pages. */
-export function barChart({ title, subtitle, unit, groups }: BarChart): string {
+export function barChart({ title, subtitle, unit, digits = 0, groups }: BarChart): string {
   const largest = Math.max(1, ...groups.flatMap(({ bars }) => bars.map((bar) => bar.spread.max)));
   const scale = (width - 2 * margin - labelWidth - valueWidth) / largest;
   const parts: string[] = [];
@@ -60,7 +62,7 @@ export function barChart({ title, subtitle, unit, groups }: BarChart): string {
     parts.push(text(margin, top + 22, group.title, 'group'));
     top += groupHeadHeight;
     for (const [index, bar] of group.bars.entries()) {
-      parts.push(drawBar(bar, top + index * barStep, scale, unit));
+      parts.push(drawBar(bar, { top: top + index * barStep, scale, unit, digits }));
     }
     const bottom = top + group.bars.length * barStep;
     const left = margin + labelWidth;
@@ -79,7 +81,14 @@ export function barChart({ title, subtitle, unit, groups }: BarChart): string {
 `;
 }
 
-function drawBar(bar: Bar, top: number, scale: number, unit: string): string {
+interface BarPlace {
+  readonly top: number;
+  readonly scale: number;
+  readonly unit: string;
+  readonly digits: number;
+}
+
+function drawBar(bar: Bar, { top, scale, unit, digits }: BarPlace): string {
   const left = margin + labelWidth;
   const middle = top + barHeight / 2;
   const baseline = middle + 4.5;
@@ -91,7 +100,7 @@ function drawBar(bar: Bar, top: number, scale: number, unit: string): string {
     text(left - 10, baseline, bar.label, '', 'end'),
     `<rect class="${bar.ours ? 'ours' : 'bar'}" x="${left}" y="${top}" width="${end}" height="${barHeight}"/>`,
     `<path class="line" d="${whisker}"/>`,
-    text(left + Math.max(end, to) + 10, baseline, `${bar.value.toFixed(0)} ${unit}`, ''),
+    text(left + Math.max(end, to) + 10, baseline, `${bar.value.toFixed(digits)} ${unit}`, ''),
   ].join('');
 }
 

@@ -1,18 +1,12 @@
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import * as z from 'zod';
 import type { BenchPeer } from '../bench-peer.ts';
+import { findLibtorrentPython } from '../../process/index.ts';
 import type { Payload } from '../../payload/index.ts';
 
 const script = join(import.meta.dirname, 'libtorrent_client.py');
 const listening = z.object({ event: z.literal('listening'), port: z.int().min(1) });
 const whole = z.object({ event: z.literal('whole'), tookMs: z.number() });
-
-/** Where several Pythons are installed, Debian's packages are for the one in /usr/bin. */
-const findInterpreter = (): string | undefined =>
-  ['/usr/bin/python3', 'python3'].find(
-    (path) => spawnSync(path, ['-c', 'import libtorrent'], { timeout: 20_000 }).status === 0,
-  );
 
 /**
  * libtorrent by Arvid Norberg (python3-libtorrent), by a script of ours. In v2 every file begins a
@@ -26,10 +20,10 @@ const libtorrentOf = (
   name,
   ours: false,
   missing: () =>
-    findInterpreter() === undefined ? 'python3-libtorrent is not installed' : undefined,
+    findLibtorrentPython() === undefined ? 'python3-libtorrent is not installed' : undefined,
   async seed(payload, place) {
     const torrent = torrentOf(payload);
-    const interpreter = findInterpreter() ?? 'python3';
+    const interpreter = findLibtorrentPython() ?? 'python3';
     const command = (...args: string[]): [string, ...string[]] => [
       interpreter,
       script,
