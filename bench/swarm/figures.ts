@@ -20,8 +20,13 @@ export interface Figures {
   readonly slowHostSeconds?: number;
   /** How long a late host took from when it came, the longest. */
   readonly lateHostSeconds?: number;
-  /** What came to a host that was killed, before and after, over the size of the image; the most. */
+  /**
+   * What came to a host by its own reports, over the size of the image; the most. Where hosts were
+   * killed, of those, before and after.
+   */
   readonly receivedCopies?: number;
+  /** What a host that was killed had verified before and had no more after, likewise. */
+  readonly lostCopies?: number;
   /** The CPU time of all processes, over the time of all cores. Near 1 the machine is the limit. */
   readonly cpuShare: number;
   /** How many of all frames were lost to full queues. */
@@ -91,7 +96,10 @@ function hostFigures({ ends, hosts }: RunFacts, slowNames: ReadonlySet<string>) 
   const lateNames = new Set(hosts.filter(({ late }) => late).map(({ name }) => name));
   const slow = ends.filter(({ name }) => slowNames.has(name));
   const late = ends.filter(({ name }) => lateNames.has(name));
-  const received = ends.flatMap(({ receivedCopies }) => receivedCopies ?? []);
+  const killed = ends.filter(({ lostCopies }) => lostCopies !== undefined);
+  const reporting = killed.length > 0 ? killed : ends;
+  const received = reporting.flatMap(({ receivedCopies }) => receivedCopies ?? []);
+  const lost = killed.flatMap(({ lostCopies }) => lostCopies ?? []);
   const largest = (values: readonly number[]) => Math.max(...values);
   return {
     ...(slow.length === 0
@@ -105,5 +113,6 @@ function hostFigures({ ends, hosts }: RunFacts, slowNames: ReadonlySet<string>) 
           ),
         }),
     ...(received.length === 0 ? {} : { receivedCopies: largest(received) }),
+    ...(lost.length === 0 ? {} : { lostCopies: largest(lost) }),
   };
 }

@@ -140,7 +140,7 @@ async function work(init: WorkInit, { signal }: RunOptions): Promise<void> {
   const over = new AbortController();
   const either = AbortSignal.any([signal, over.signal]);
   const deadline = delay(deadlineSeconds * 1_000, undefined, { signal: either }).then(() => {
-    const late = running.missing.join(', ');
+    const late = running.missing(init.payload.bytes).join(', ');
     throw new Error(`not done after ${deadlineSeconds.toFixed(0)} s: ${late}`);
   });
   let happened = false;

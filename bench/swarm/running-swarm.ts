@@ -1,5 +1,5 @@
 import type { MeasuredProcess } from '../process/index.ts';
-import type { OpenSwarm, RunningHost, StageHost } from './swarm-peer.ts';
+import type { HostReport, OpenSwarm, RunningHost, StageHost } from './swarm-peer.ts';
 
 /** How one host did; kept of every run, for plots. */
 export interface HostEnd {
@@ -8,8 +8,10 @@ export interface HostEnd {
   readonly wholeSeconds: number;
   /** When it came, where that was after time zero; when it came again, where it was killed. */
   readonly cameSeconds?: number;
-  /** Of a host that was killed: what came to it before and after, over the size of the image. */
+  /** What came to it by its own report, also before it was killed, over the size of the image. */
   readonly receivedCopies?: number;
+  /** Of a host that was killed: what it had verified before and had no more after, likewise. */
+  readonly lostCopies?: number;
 }
 
 interface Entry {
@@ -17,8 +19,9 @@ interface Entry {
   running: RunningHost;
   cameMs?: number;
   whole?: { readonly atMs: number; readonly tree: string };
-  /** What came to it before it was killed. */
-  receivedBefore?: number;
+  /** What it reported before it was killed, and what it had when it came again. */
+  before?: HostReport;
+  keptBytes?: number;
 }
 
 /** A swarm at work: who is there, who is done, and all processes that there ever were. */
@@ -64,9 +67,14 @@ export class RunningSwarm {
     return [...this.#entries.keys()];
   }
 
-  get missing(): readonly string[] {
-    const entries = [...this.#entries.values()];
-    return entries.filter(({ whole }) => whole === undefined).map(({ host }) => host.name);
+  /** Who does not have the image yet, and how much of it. */
+  missing(imageBytes: number): string[] {
+    const entries = [...this.#entries.values()].filter(({ whole }) => whole === undefined);
+    return entries.map(({ host, running }) => {
+      const report = running.report?.();
+      if (report === undefined) return host.name;
+      return `${host.name} (${Math.floor((report.verifiedBytes / imageBytes) * 100)} %)`;
+    });
   }
 
   get trees(): readonly string[] {
@@ -100,20 +108,26 @@ export class RunningSwarm {
     this.#entries.delete(host);
     await before.running.process.send('SIGKILL');
     await before.running.process.ended();
-    const receivedBefore = before.running.receivedBytes?.() ?? NaN;
+    const report = before.running.report?.();
     const cameMs = this.#now();
-    this.#follow({ host, running: this.#swarm.come(host), cameMs, receivedBefore });
+    const entry: Entry = { host, running: this.#swarm.come(host), cameMs };
+    if (report !== undefined) entry.before = report;
+    this.#follow(entry);
+    const keptBytes = await entry.running.keptBytes?.();
+    if (keptBytes !== undefined) entry.keptBytes = keptBytes;
   }
 
   ends(imageBytes: number): HostEnd[] {
-    return [...this.#entries.values()].map(({ host, whole, cameMs, running, receivedBefore }) => ({
-      name: host.name,
-      wholeSeconds: ((whole?.atMs ?? NaN) - this.zeroMs) / 1_000,
-      ...(cameMs === undefined ? {} : { cameSeconds: (cameMs - this.zeroMs) / 1_000 }),
-      ...(receivedBefore === undefined
-        ? {}
-        : { receivedCopies: (receivedBefore + (running.receivedBytes?.() ?? NaN)) / imageBytes }),
+    return [...this.#entries.values()].map((entry) => ({
+      name: entry.host.name,
+      wholeSeconds: this.#secondsOf(entry.whole?.atMs ?? NaN),
+      ...(entry.cameMs === undefined ? {} : { cameSeconds: this.#secondsOf(entry.cameMs) }),
+      ...reportedCopies(entry, imageBytes),
     }));
+  }
+
+  #secondsOf(atMs: number): number {
+    return (atMs - this.zeroMs) / 1_000;
   }
 
   #follow(entry: Entry): void {
@@ -131,4 +145,15 @@ export class RunningSwarm {
       },
     );
   }
+}
+
+function reportedCopies({ running, before, keptBytes }: Entry, imageBytes: number) {
+  const report = running.report?.();
+  if (report === undefined) return {};
+  const receivedCopies = (report.receivedBytes + (before?.receivedBytes ?? 0)) / imageBytes;
+  if (before === undefined || keptBytes === undefined) return { receivedCopies };
+  return {
+    receivedCopies,
+    lostCopies: Math.max(0, before.verifiedBytes - keptBytes) / imageBytes,
+  };
 }

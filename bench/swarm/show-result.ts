@@ -24,6 +24,7 @@ const figureColumns: readonly FigureColumn[] = [
   { head: 'slow host s', figure: 'slowHostSeconds', format: digits(1) },
   { head: 'late host s', figure: 'lateHostSeconds', format: digits(1) },
   { head: 'received copies', figure: 'receivedCopies', format: digits(3) },
+  { head: 'lost copies', figure: 'lostCopies', format: digits(3) },
   { head: 'CPU', figure: 'cpuShare', format: percent },
   { head: 'frames lost', figure: 'droppedShare', format: (value) => `${digits(2)(value * 100)} %` },
 ];

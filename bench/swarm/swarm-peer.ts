@@ -59,12 +59,20 @@ export interface Appearance {
   readonly hosts: readonly RunningHost[];
 }
 
+export interface HostReport {
+  /** All payload that came from others. */
+  readonly receivedBytes: number;
+  readonly verifiedBytes: number;
+}
+
 export interface RunningHost {
   readonly process: MeasuredProcess;
   /** When it said that it has the whole image, verified and written; and where its tree is. */
   readonly whole: Promise<{ readonly atMs: number; readonly tree: string }>;
-  /** The payload that came to it from others so far, by its own report; ours alone. */
-  receivedBytes?(): number;
+  /** Its own last report; of ours alone. */
+  report?(): HostReport;
+  /** What it had verified when it began to fetch, from before it was started. */
+  keptBytes?(): Promise<number>;
 }
 
 /** A host whose failure is no stray one, also while nobody waits for it yet. */

@@ -16,10 +16,13 @@ import { SwarmTracker } from './swarm-tracker.ts';
 
 const seeding = z.object({ event: z.literal('seeding') });
 const fetched = z.object({ event: z.literal('fetched') });
-const waiting = z.object({
+const swarmFigures = { receivedBytes: z.number(), verifiedBytes: z.number() };
+const looking = z.object({ event: z.literal('swarm'), swarm: z.object(swarmFigures) });
+const fetching = z.object({
   event: z.literal('swarm'),
-  swarm: z.object({ receivedBytes: z.number() }),
+  swarm: z.object({ state: z.literal('fetching'), ...swarmFigures }),
 });
+const nothing = { receivedBytes: 0, verifiedBytes: 0 };
 
 const channel = { app: 'swarm', name: 'stable' } as const;
 /**
@@ -55,8 +58,13 @@ export const starling: SwarmPeer = {
       const whole = process
         .line(fetched, 'that it has the image')
         .then(({ atMs }) => ({ atMs, tree }));
-      const receivedBytes = () => process.last(waiting)?.swarm.receivedBytes ?? 0;
-      return runningHost({ process, whole, receivedBytes });
+      return runningHost({
+        process,
+        whole,
+        report: () => process.last(looking)?.swarm ?? nothing,
+        keptBytes: async () =>
+          (await process.line(fetching, 'that it fetches')).value.swarm.verifiedBytes,
+      });
     };
     return {
       services: [tracker.process],
@@ -65,7 +73,9 @@ export const starling: SwarmPeer = {
       async ready(these) {
         for (const host of these) running.set(host, come(host));
         const all = [...running.values()];
-        await Promise.all(all.map(({ process }) => process.line(waiting, 'that it waits')));
+        await Promise.all(
+          all.map(({ process }) => process.line(looking, 'that it looks for the image')),
+        );
       },
       async appear() {
         const own = ['--store', payload.store, '--host', seed.address];

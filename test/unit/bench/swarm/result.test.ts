@@ -70,13 +70,16 @@ describe('the figures of a run', () => {
     expect(figures).toMatchObject({ lastSeconds: 5, lateHostSeconds: 3.5 });
   });
 
-  test('tell of hosts that came again how much came to them in all', () => {
-    const hosts = [host('a'), host('b')];
+  test('tell of hosts that came again how much came to them in all, and what they had lost', () => {
+    const hosts = ['a', 'b', 'c'].map((name) => host(name));
+    const again = { wholeSeconds: 3, cameSeconds: 1 };
     const ends: HostEnd[] = [
-      { name: 'a', wholeSeconds: 3, cameSeconds: 1, receivedCopies: 1.01 },
-      { name: 'b', wholeSeconds: 3, cameSeconds: 1, receivedCopies: 1.04 },
+      { name: 'a', ...again, receivedCopies: 1.01, lostCopies: 0 },
+      { name: 'b', ...again, receivedCopies: 1.04, lostCopies: 0.01 },
+      { name: 'c', wholeSeconds: 3, receivedCopies: 1.1 },
     ];
-    expect(toFigures({ ...facts, hosts, ends }).receivedCopies).toBe(1.04);
+    const figures = toFigures({ ...facts, hosts, ends });
+    expect(figures).toMatchObject({ receivedCopies: 1.04, lostCopies: 0.01 });
   });
 });
 
