@@ -2,6 +2,7 @@ import { createProgram, runProgram, starlingVersion } from '../src/cli/index.ts'
 import { addEngineCommand } from './engine/command.ts';
 import { addSwarmCommand } from './swarm/command.ts';
 import { addTrackerCommand } from './tracker/command.ts';
+import { addSimulateCommand } from './simulate/command.ts';
 
 const program = createProgram(
   'bench',
@@ -11,4 +12,5 @@ const program = createProgram(
 addEngineCommand(program);
 addSwarmCommand(program);
 addTrackerCommand(program);
+addSimulateCommand(program);
 await runProgram(program, process.argv);

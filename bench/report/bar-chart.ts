@@ -1,4 +1,5 @@
 import type { Spread } from './statistics.ts';
+import { drawText as text, escaped, round, style } from './svg.ts';
 
 export interface Bar {
   readonly label: string;
@@ -31,26 +32,6 @@ const barHeight = 18;
 const barStep = 26;
 const headHeight = 74;
 const groupHeadHeight = 36;
-
-const style = `
-    text { font: 13px system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: #1f2328 }
-    .title { font-size: 17px; font-weight: 600 }
-    .group { font-weight: 600 }
-    .soft { fill: #59636e }
-    .page { fill: #ffffff }
-    .bar { fill: #afb8c1 }
-    .ours { fill: #0969da }
-    .line { stroke: #1f2328; stroke-width: 1.25; fill: none }
-    .axis { stroke: #d1d9e0; stroke-width: 1; fill: none }
-    @media (prefers-color-scheme: dark) {
-      text { fill: #f0f6fc }
-      .soft { fill: #9198a1 }
-      .page { fill: #0d1117 }
-      .bar { fill: #59636e }
-      .ours { fill: #1f6feb }
-      .line { stroke: #f0f6fc }
-      .axis { stroke: #3d444d }
-    }`;
 
 /** Horizontal bars in groups, all to one scale, as SVG that suits light and dark pages. */
 export function barChart({ title, subtitle, unit, digits = 0, groups }: BarChart): string {
@@ -103,21 +84,3 @@ function drawBar(bar: Bar, { top, scale, unit, digits }: BarPlace): string {
     text(left + Math.max(end, to) + 10, baseline, `${bar.value.toFixed(digits)} ${unit}`, ''),
   ].join('');
 }
-
-const round = (value: number): number => Math.round(value * 10) / 10;
-
-function text(x: number, y: number, content: string, name: string, anchor = 'start'): string {
-  const classes = name === '' ? '' : ` class="${name}"`;
-  const anchored = anchor === 'start' ? '' : ` text-anchor="${anchor}"`;
-  return `<text x="${round(x)}" y="${round(y)}"${classes}${anchored}>${escaped(content)}</text>`;
-}
-
-const entities: Readonly<Record<string, string>> = {
-  '&': 'amp',
-  '<': 'lt',
-  '>': 'gt',
-  '"': 'quot',
-};
-
-const escaped = (content: string): string =>
-  content.replace(/[&<>"]/g, (character) => `&${entities[character] ?? ''};`);

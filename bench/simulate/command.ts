@@ -1,0 +1,116 @@
+import {
+  deadlineOption,
+  jsonOption,
+  Option,
+  parseInteger,
+  runCommand,
+  type Command,
+  type CommandContext,
+} from '../../src/cli/index.ts';
+import { ConfigError } from '../../src/errors.ts';
+import { writeResults } from '../report/index.ts';
+import { readMeasured } from './compare.ts';
+import { defaultConfig, quickConfig, type SimulateConfig } from './config.ts';
+import { scenarioNames } from './scenarios.ts';
+import { resultChart, resultText } from './show-result.ts';
+import { runSimulate } from './simulate.ts';
+
+interface SimulateCommandOptions {
+  readonly scenario?: readonly string[];
+  readonly hosts?: number;
+  readonly pieces?: number;
+  readonly seed?: number;
+  readonly rounds?: number;
+  readonly picker?: 'bits' | 'policy';
+  readonly uploads?: number;
+  readonly outstanding?: number;
+  readonly rings?: number;
+  readonly gateways?: number;
+  readonly quick?: boolean;
+  readonly compare?: string;
+  readonly output: string;
+  readonly deadline?: number;
+  readonly json?: boolean;
+}
+
+const examples = `
+What is simulated, and what is left out, is in bench/README.md.
+
+Examples:
+  npm run bench -- simulate --quick
+  npm run bench -- simulate --scenario growth --hosts 100000 --rounds 1
+  npm run bench -- simulate --scenario equal-16 --compare bench-results/swarm.json
+`;
+
+/** An option that is a whole number. */
+const countOption = (flags: string, description: string, most: number): Option =>
+  new Option(flags, description).argParser((text) => parseInteger(text, 1, most));
+
+export function addSimulateCommand(program: Command): void {
+  program
+    .command('simulate')
+    .description('how a swarm of thousands of hosts would do, by the policies of src/policy')
+    .addOption(
+      new Option('--scenario <names>', `of ${scenarioNames.join(', ')}`).argParser(parseScenarios),
+    )
+    .addOption(countOption('--hosts <count>', 'hosts that fetch', 1_000_000))
+    .addOption(countOption('--pieces <count>', 'pieces of the image', 100_000))
+    .addOption(countOption('--seed <number>', 'that of the first round', 1_000_000_000))
+    .addOption(countOption('--rounds <count>', 'how often each runs, with other seeds', 1_000))
+    .addOption(new Option('--picker <name>', 'how pieces are picked').choices(['bits', 'policy']))
+    .addOption(countOption('--uploads <count>', 'pieces that a host sends at a time', 256))
+    .addOption(countOption('--outstanding <count>', 'pieces asked of a neighbour at a time', 255))
+    .addOption(countOption('--rings <count>', 'rings that the hosts of a rack are in', 64))
+    .addOption(countOption('--gateways <count>', 'hosts of a rack with links to others', 1_000))
+    .addOption(new Option('--quick', 'under a minute: 1,000 hosts, 250 pieces, two rounds'))
+    .addOption(new Option('--compare <file>', 'the swarm.json of the swarm bench, to hold against'))
+    .addOption(
+      new Option('--output <directory>', 'where JSON and chart are written').default(
+        'bench-results',
+      ),
+    )
+    .addOption(deadlineOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples)
+    .action((options: SimulateCommandOptions) =>
+      runCommand(options, (context) => runSimulateCommand(options, context)),
+    );
+}
+
+async function runSimulateCommand(
+  options: SimulateCommandOptions,
+  { output, signal }: CommandContext,
+): Promise<void> {
+  const say = (text: string) => {
+    output.line(text);
+  };
+  const measured = options.compare === undefined ? undefined : await readMeasured(options.compare);
+  const result = await runSimulate(configOf(options), { signal, say, measured });
+  const { json, svg } = await writeResults(options.output, result, resultChart(result));
+  output.line(`\nwritten: ${json}, ${svg}`);
+  output.result(result, resultText(result));
+}
+
+function configOf(options: SimulateCommandOptions): SimulateConfig {
+  const { hosts, pieces, seed, rounds, picker, uploads, outstanding, scenario } = options;
+  const asked = { scenarios: scenario, hosts, pieces, seed, rounds, picker, uploads, outstanding };
+  const graph = given({ nearRings: options.rings, gateways: options.gateways });
+  return {
+    ...defaultConfig,
+    ...(options.quick === true ? quickConfig : {}),
+    ...given<SimulateConfig>({ ...asked, graph }),
+  };
+}
+
+/** Without what was not asked for. */
+const given = <T>(asked: { readonly [Name in keyof T]?: T[Name] | undefined }): Partial<T> =>
+  Object.fromEntries(
+    Object.entries(asked).filter(([, value]) => value !== undefined),
+  ) as Partial<T>;
+
+function parseScenarios(text: string): string[] {
+  const names = text.split(',');
+  const unknown = names.find((name) => !scenarioNames.includes(name));
+  if (unknown === undefined) return names;
+  throw new ConfigError('CONFIG_INVALID', `"${unknown}" is none of ${scenarioNames.join(', ')}`);
+}
