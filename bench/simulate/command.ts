@@ -21,7 +21,6 @@ interface SimulateCommandOptions {
   readonly pieces?: number;
   readonly seed?: number;
   readonly rounds?: number;
-  readonly picker?: 'bits' | 'policy';
   readonly uploads?: number;
   readonly outstanding?: number;
   readonly rings?: number;
@@ -57,9 +56,8 @@ export function addSimulateCommand(program: Command): void {
     .addOption(countOption('--pieces <count>', 'pieces of the image', 100_000))
     .addOption(countOption('--seed <number>', 'that of the first round', 1_000_000_000))
     .addOption(countOption('--rounds <count>', 'how often each runs, with other seeds', 1_000))
-    .addOption(new Option('--picker <name>', 'how pieces are picked').choices(['bits', 'policy']))
-    .addOption(countOption('--uploads <count>', 'pieces that a host sends at a time', 256))
-    .addOption(countOption('--outstanding <count>', 'pieces asked of a neighbour at a time', 255))
+    .addOption(countOption('--uploads <count>', 'neighbours that a host sends to at a time', 1_000))
+    .addOption(countOption('--outstanding <count>', 'pieces asked of a neighbour at a time', 64))
     .addOption(countOption('--rings <count>', 'rings that the hosts of a rack are in', 64))
     .addOption(countOption('--gateways <count>', 'hosts of a rack with links to others', 1_000))
     .addOption(new Option('--quick', 'under a minute: 1,000 hosts, 250 pieces, two rounds'))
@@ -92,8 +90,8 @@ async function runSimulateCommand(
 }
 
 function configOf(options: SimulateCommandOptions): SimulateConfig {
-  const { hosts, pieces, seed, rounds, picker, uploads, outstanding, scenario } = options;
-  const asked = { scenarios: scenario, hosts, pieces, seed, rounds, picker, uploads, outstanding };
+  const { hosts, pieces, seed, rounds, uploads, outstanding, scenario } = options;
+  const asked = { scenarios: scenario, hosts, pieces, seed, rounds, uploads, outstanding };
   const graph = given({ nearRings: options.rings, gateways: options.gateways });
   return {
     ...defaultConfig,

@@ -11,11 +11,10 @@ export interface SimulateConfig {
   readonly rounds: number;
   /** That of the first round. */
   readonly seed: number;
-  readonly picker: 'bits' | 'policy';
-  /** How many pieces a host sends at a time. */
+  /** How many neighbours a host sends to at a time; what it has connections for, as it is now. */
   readonly uploads: number;
-  /** How many pieces are asked of one neighbour at a time. */
-  readonly outstanding: number;
+  /** How many pieces are asked of one neighbour at a time; undefined: as `hasRequestRoom` says. */
+  readonly outstanding?: number | undefined;
   /** Where it differs from what the tracker does: `PeerGraph` of src/policy. */
   readonly graph: Partial<PeerGraphInit>;
 }
@@ -26,9 +25,7 @@ export const defaultConfig: SimulateConfig = {
   pieces: 1_000,
   rounds: 3,
   seed: 1,
-  picker: 'bits',
-  uploads: 4,
-  outstanding: 2,
+  uploads: 1_000,
   graph: {},
 };
 

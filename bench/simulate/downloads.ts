@@ -1,32 +1,35 @@
-import { worthDoubling, type SourcePace } from '../../src/policy/index.ts';
+import { hasRequestRoom, worthDoubling, type SourcePace } from '../../src/policy/index.ts';
+import type { FarAsking } from './far-asking.ts';
 import { kinds, lanes, type SwarmState } from './swarm-state.ts';
 
 /** In the end game a piece is asked of so many neighbours. */
 const endGameOwners = 3;
 
-/** What hosts ask for, of whom, and what comes. Where it can, it decides as `Download` of src/swarm. */
+export interface DownloadsComponents {
+  readonly state: SwarmState;
+  readonly far: FarAsking;
+}
+
+/** What hosts ask for, of whom, and what comes: `Download` of src/swarm for very many hosts. */
 export class Downloads {
   readonly #state: SwarmState;
+  readonly #far: FarAsking;
   /** When each host had everything; NaN: it has not. */
   readonly completedSeconds: Float64Array;
   #missing: number;
   #duplicates = 0;
-  /** By edge: when something came last, or was asked for after nothing was owed; and how fast. */
-  readonly #heard: Float64Array;
-  readonly #rates: Float64Array;
-  /** By host: how often a piece was asked of another too; whether it looks who is slow. */
+  /** By host: how often a piece was asked of another too; whether a tick of it is under way. */
   readonly #doubled: Int32Array;
-  readonly #checks: Uint8Array;
+  readonly #ticking: Uint8Array;
 
-  constructor({ state }: { readonly state: SwarmState }) {
+  constructor({ state, far }: DownloadsComponents) {
     this.#state = state;
+    this.#far = far;
     const { fleet } = state.spec;
     this.completedSeconds = new Float64Array(fleet.hosts).fill(NaN);
     this.#missing = fleet.hosts - fleet.seeds;
-    this.#heard = new Float64Array(state.edges.count);
-    this.#rates = new Float64Array(state.edges.count);
     this.#doubled = new Int32Array(fleet.hosts);
-    this.#checks = new Uint8Array(fleet.hosts);
+    this.#ticking = new Uint8Array(fleet.hosts);
   }
 
   /** How many hosts are alive, or to come, and have not got everything. */
@@ -43,83 +46,114 @@ export class Downloads {
     if (Number.isNaN(this.completedSeconds[host])) this.#missing -= 1;
   }
 
-  /** The neighbour has a piece, or all that are announced where none is named. */
+  /** The neighbour has one more piece. */
   onHave(edge: number, piece: number): void {
-    const { picking, edges, requests } = this.#state;
-    const host = edges.owners[edge]!;
-    picking.changeAvailability(host, piece, 1);
-    if (requests.owed(edge) >= requests.outstanding || !picking.isWanted(host, piece)) return;
-    // All else that the neighbour has was not wanted, or it would have been asked for.
-    picking.take(host, piece);
-    this.#ask(edge, piece);
+    const picker = this.#state.pickers[this.#state.edges.owners[edge]!]!;
+    picker.changeAvailability(piece, 1);
+    this.#far.change(edge, piece, 1);
+    // All else that it has would have been asked for.
+    if (picker.isWanted(piece) && this.#hasRoom(edge)) this.fill(edge);
   }
 
   /** Asks the neighbour for what there is room for. */
   fill(edge: number): void {
-    const { connected, requests, picking, edges } = this.#state;
-    if (connected[edge] === 0) return;
+    const { connected, edges, pickers, have } = this.#state;
     const host = edges.owners[edge]!;
-    const sets = this.#state.askableSets(edge);
-    const row = this.#state.askableRow(edge);
-    while (requests.owed(edge) < requests.outstanding) {
-      const piece = picking.pick(host, sets, row);
-      if (piece < 0) {
-        this.#doubleIfIdle(edge);
-        return;
-      }
-      this.#ask(edge, piece);
+    if (connected[edge] === 0 || have[host]!.isFull || !this.#hasRoom(edge)) return;
+    const picker = pickers[host]!;
+    if (picker.wantedCount > 0) {
+      const allowed = this.#far.allowed(edge);
+      do {
+        const piece = picker.pick(allowed);
+        if (piece === undefined) break;
+        this.#ask(edge, piece);
+      } while (this.#hasMoreRoom(edge));
     }
+    if (this.#far.isFarSighted(host)) this.#tickLater(host);
+    if (picker.wantedCount === 0) this.#double(edge);
   }
 
   onArrival(edge: number, piece: number): void {
-    const { edges, requests, have, haveCounts, alive, queue, spec } = this.#state;
+    const { edges, requests, paces, alive, have, queue, spec } = this.#state;
     const host = edges.owners[edge]!;
     if (alive[host] === 0) return;
     // What was given up and comes all the same is welcome.
     requests.disown(edge, piece);
-    this.#hear(edge);
-    if (have.has(host, piece)) {
-      this.#duplicates += 1;
-    } else {
-      have.add(host, piece);
-      this.#state.picking.take(host, piece);
+    paces.received(edge, spec.pieceBytes);
+    if (have[host]!.add(piece)) {
+      this.#state.pickers[host]!.take(piece);
       this.#announce(host, piece);
       if (this.#doubled[host]! > 0) this.#cancelOthers(host, piece);
-      if ((haveCounts[host]! += 1) >= spec.pieces) {
+      if (have[host]!.isFull) {
         this.completedSeconds[host] = queue.now;
         this.#missing -= 1;
       }
+    } else {
+      this.#duplicates += 1;
     }
     this.fill(edge);
   }
 
   /** The neighbour is gone: what it owes is wanted again. */
   forget(edge: number): void {
-    const { requests, edges } = this.#state;
+    const { requests, edges, have, pickers } = this.#state;
     const host = edges.owners[edge]!;
     while (requests.owed(edge) > 0) {
       const piece = requests.owedPiece(edge, 0);
       requests.disown(edge, piece);
-      if (this.#ownersOf(host, piece) === 0 && !this.#state.have.has(host, piece)) {
-        this.#state.picking.restore(host, piece);
-      }
+      if (this.#ownersOf(host, piece) > 0 || have[host]!.has(piece)) continue;
+      pickers[host]!.restore(piece);
     }
-    for (let other = edges.first(host); other < edges.first(host + 1); other++) this.fill(other);
+    this.#fillAll(host);
   }
 
-  /** A host that has begun everything looks whether somebody is slow. */
-  onCheck(host: number): void {
-    const { edges, alive, haveCounts, spec, queue } = this.#state;
-    this.#checks[host] = 0;
-    if (alive[host] === 0 || haveCounts[host] === spec.pieces) return;
+  /** A host looks about. */
+  onTick(host: number): void {
+    this.#ticking[host] = 0;
+    if (this.#state.alive[host] === 0 || this.#state.have[host]!.isFull) return;
+    this.#fillAll(host);
+    this.#tickLater(host);
+  }
+
+  #fillAll(host: number): void {
+    const { edges } = this.#state;
     for (let edge = edges.first(host); edge < edges.first(host + 1); edge++) this.fill(edge);
-    this.#checks[host] = 1;
-    queue.send(lanes.check, kinds.check, host, 0);
+  }
+
+  /** Hosts look about once a second; it is simulated where something may come of it. */
+  #tickLater(host: number): void {
+    if (this.#ticking[host] === 1) return;
+    this.#ticking[host] = 1;
+    this.#state.queue.send(lanes.tick, kinds.tick, host, 0);
+  }
+
+  /** Small gaps are left open. */
+  #hasRoom(edge: number): boolean {
+    const { requests, spec } = this.#state;
+    const owed = requests.owed(edge);
+    if (owed === 0 || spec.outstanding !== undefined) return this.#hasMoreRoom(edge);
+    return owed * spec.pieceBytes <= 0.75 * this.#windowBytes(edge) && this.#hasMoreRoom(edge);
+  }
+
+  #hasMoreRoom(edge: number): boolean {
+    const { requests, spec } = this.#state;
+    const owed = requests.owed(edge);
+    if (owed === 0) return true;
+    if (owed >= requests.outstanding) return false;
+    if (spec.outstanding !== undefined) return true;
+    const { pieceBytes } = spec;
+    const windowBytes = this.#windowBytes(edge);
+    return hasRequestRoom({ owedBytes: owed * pieceBytes, windowBytes, pieceBytes });
+  }
+
+  #windowBytes(edge: number): number {
+    const { paces, spec, edges } = this.#state;
+    return paces.windowBytes(edge, spec.latencySeconds[edges.distances[edge]!]!);
   }
 
   #ask(edge: number, piece: number): void {
-    const { requests, queue } = this.#state;
-    if (requests.owed(edge) === 0) this.#heard[edge] = queue.now;
+    const { requests, paces } = this.#state;
+    if (requests.owed(edge) === 0) paces.begin(edge);
     requests.own(edge, piece);
     this.#state.send(edge, kinds.request, piece);
   }
@@ -128,35 +162,24 @@ export class Downloads {
     const { edges, queue } = this.#state;
     const mask = edges.distanceMasks[host]!;
     for (let distance = 0; distance < 3; distance++) {
-      if ((mask & (1 << distance)) !== 0) queue.send(distance, kinds.have, host, piece);
+      if ((mask & (1 << distance)) === 0) continue;
+      queue.send(lanes.news + distance, kinds.have, host, piece);
     }
   }
 
-  #hear(edge: number): void {
-    const { queue, spec } = this.#state;
-    const seconds = Math.max(1e-9, queue.now - this.#heard[edge]!);
-    const rate = spec.pieceBytes / seconds;
-    const before = this.#rates[edge]!;
-    this.#rates[edge] = before === 0 ? rate : (before + rate) / 2;
-    this.#heard[edge] = queue.now;
-  }
-
-  #doubleIfIdle(edge: number): void {
-    const { edges, requests, picking, have, haveCounts, spec, queue } = this.#state;
+  /** All is begun: asks an idle neighbour for a piece that others owe and will not send soon. */
+  #double(edge: number): void {
+    const { edges, requests, have } = this.#state;
     const host = edges.owners[edge]!;
-    if (picking.wantedCount(host) > 0 || haveCounts[host] === spec.pieces) return;
-    if (this.#checks[host] === 0) {
-      this.#checks[host] = 1;
-      queue.send(lanes.check, kinds.check, host, 0);
-    }
+    this.#tickLater(host);
     if (requests.owed(edge) > 0) return;
-    const sets = this.#state.askableSets(edge);
-    const row = this.#state.askableRow(edge);
+    const askable = this.#state.askable(edge);
+    const helper = this.#paceOf(edge);
     for (let owner = edges.first(host); owner < edges.first(host + 1); owner++) {
       for (let index = 0; index < requests.owed(owner); index++) {
         const piece = requests.owedPiece(owner, index);
-        if (!sets.has(row, piece) || have.has(host, piece)) continue;
-        if (!this.#isSlow(host, piece, this.#paceOf(edge))) continue;
+        if (!askable.has(piece) || have[host]!.has(piece)) continue;
+        if (!this.#isSlow(host, piece, helper)) continue;
         this.#doubled[host]! += 1;
         this.#ask(edge, piece);
         return;
@@ -176,13 +199,8 @@ export class Downloads {
   }
 
   #paceOf(edge: number): SourcePace {
-    const { requests, queue, spec } = this.#state;
-    const owed = requests.owed(edge);
-    return {
-      outstandingBytes: owed * spec.pieceBytes,
-      rateBytesPerSecond: this.#rates[edge]!,
-      silentMs: owed === 0 ? 0 : (queue.now - this.#heard[edge]!) * 1_000,
-    };
+    const { requests, paces, spec } = this.#state;
+    return paces.of(edge, requests.owed(edge) * spec.pieceBytes);
   }
 
   #ownersOf(host: number, piece: number): number {

@@ -6,6 +6,7 @@ import type { Pair } from './peer-graph.ts';
  * one neighbour. Those of a host lie in a row, from `first(host)` to before `first(host + 1)`.
  */
 export class Edges {
+  readonly hosts: number;
   readonly count: number;
   /** By edge. */
   readonly owners: Int32Array;
@@ -18,6 +19,7 @@ export class Edges {
   readonly #firsts: Int32Array;
 
   constructor(graph: readonly Pair[], fleet: Fleet) {
+    this.hosts = fleet.hosts;
     this.count = 2 * graph.length;
     this.owners = new Int32Array(this.count);
     this.neighbours = new Int32Array(this.count);

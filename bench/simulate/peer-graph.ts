@@ -2,11 +2,20 @@ import { PeerGraph, type GraphNode, type PeerGraphInit } from '../../src/policy/
 import type { Fleet } from './fleet.ts';
 import type { Random } from './random.ts';
 
-/** Two hosts that are connected. Each pair comes once. */
+/** Two hosts that are connected. */
 export type Pair = readonly [number, number];
 
-/** Who are my neighbours. */
-export type GraphMaker = (fleet: Fleet, random: Random) => readonly Pair[];
+/** Who are my neighbours, and whom do I stand for. */
+export interface Neighbourhood {
+  /** Each pair once. */
+  readonly pairs: readonly Pair[];
+  /** By host: its slots among the gateways of its rack, and of its zone. */
+  readonly slots: readonly Slots[];
+}
+
+export type Slots = readonly [rack: number | undefined, zone: number | undefined];
+
+export type GraphMaker = (fleet: Fleet, random: Random) => Neighbourhood;
 
 /** As the tracker places them (`PeerGraph` of src/policy), all there from the start. */
 export const policyGraph =
@@ -18,7 +27,7 @@ export const policyGraph =
     for (const node of nodes) {
       for (const { member } of graph.ties(node)) pairs.add(node.member, member);
     }
-    return pairs.list;
+    return { pairs: pairs.list, slots: nodes.map((node) => graph.slots(node)) };
   };
 
 /**
@@ -30,10 +39,12 @@ export const joiningGraph =
   (fleet, random) => {
     const graph = new PeerGraph<number>({ random: () => random.number() }, init);
     const pairs = new PairSet(fleet.hosts);
+    const slots: Slots[] = [];
     for (const node of joinAll(graph, fleet)) {
       for (const { member } of graph.ties(node)) pairs.add(node.member, member);
+      slots.push(graph.slots(node));
     }
-    return pairs.list;
+    return { pairs: pairs.list, slots };
   };
 
 function* joinAll(graph: PeerGraph<number>, fleet: Fleet): Generator<GraphNode<number>> {
@@ -45,21 +56,6 @@ function* joinAll(graph: PeerGraph<number>, fleet: Fleet): Generator<GraphNode<n
 
 const nameOf = (group: number): string => (group < 0 ? '' : String(group));
 
-/** All in one rack, in so many random rings and nothing else: each has twice as many neighbours. */
-export const ringsGraph =
-  (rings: number): GraphMaker =>
-  (fleet, random) => {
-    const pairs = new PairSet(fleet.hosts);
-    const order = Int32Array.from({ length: fleet.hosts }, (_, host) => host);
-    for (let ring = 0; ring < rings; ring++) {
-      random.shuffle(order);
-      for (let at = 0; at < order.length; at++) {
-        pairs.add(order[at]!, order[(at + 1) % order.length]!);
-      }
-    }
-    return pairs.list;
-  };
-
 class PairSet {
   readonly list: Pair[] = [];
   readonly #seen = new Set<number>();
@@ -70,7 +66,6 @@ class PairSet {
   }
 
   add(one: number, other: number): void {
-    if (one === other) return;
     const key = Math.min(one, other) * this.#hosts + Math.max(one, other);
     if (this.#seen.has(key)) return;
     this.#seen.add(key);

@@ -1,6 +1,6 @@
 export interface RequestsInit {
   readonly edges: number;
-  /** How many pieces may be asked of one neighbour at a time. */
+  /** How many pieces may be asked of one neighbour at a time, at the most. */
   readonly outstanding: number;
 }
 
@@ -14,6 +14,7 @@ export class Requests {
   readonly #owedCounts: Uint8Array;
   readonly #waiting: Int32Array;
   readonly #waitingCounts: Uint8Array;
+  readonly #sent: Uint8Array;
 
   constructor({ edges, outstanding }: RequestsInit) {
     this.outstanding = outstanding;
@@ -21,6 +22,7 @@ export class Requests {
     this.#owedCounts = new Uint8Array(edges);
     this.#waiting = new Int32Array(edges * outstanding);
     this.#waitingCounts = new Uint8Array(edges);
+    this.#sent = new Uint8Array(edges);
   }
 
   owed(edge: number): number {
@@ -42,6 +44,15 @@ export class Requests {
   /** @returns whether it was owed */
   disown(edge: number, piece: number): boolean {
     return remove(this.#owed, this.#owedCounts, edge, this.outstanding, piece);
+  }
+
+  /** Whether a piece is being sent. */
+  isSent(edge: number): boolean {
+    return this.#sent[edge] === 1;
+  }
+
+  setSent(edge: number, sent: boolean): void {
+    this.#sent[edge] = sent ? 1 : 0;
   }
 
   waiting(edge: number): number {

@@ -24,9 +24,6 @@ export type FigureName = keyof Figures;
 
 /** 2 % of a link may lie idle until rates are worked out anew: enough for a hundredth in the result. */
 const tolerance = 0.02;
-/** As `Download` of src/swarm gives up a peer. */
-const silenceSeconds = 20;
-const checkSeconds = 0.25;
 
 /** Runs a scenario once. */
 export async function runOnce(
@@ -35,8 +32,8 @@ export async function runOnce(
 ): Promise<Figures> {
   const startMs = performance.now();
   const plan = scenario.plan(size);
-  const { picker, uploads, outstanding } = config;
-  const policy = { picker, uploads, outstanding, tolerance, silenceSeconds, checkSeconds };
+  const { uploads, outstanding } = config;
+  const policy = { uploads, outstanding, tolerance };
   const swarm = new Swarm({ ...plan, ...policy, graph: plan.graph(config.graph), seed: size.seed });
   const outcome = await swarm.run({ signal });
   const wallSeconds = (performance.now() - startMs) / 1_000;

@@ -1,87 +1,119 @@
-import type { Injection } from './injection.ts';
-import { kinds, type SwarmState } from './swarm-state.ts';
+import { Injection } from '../../src/policy/index.ts';
+import { kinds, lanes, type SwarmState } from './swarm-state.ts';
 
-export interface SeedsComponents {
-  readonly state: SwarmState;
-  /** That of each seed. */
-  readonly injections: readonly Injection[];
-}
+/** How many pieces a neighbour is handed ahead, and for how long at its rate: as `SeedInjection`. */
+const least = 2;
+const aheadSeconds = 0.25;
 
 /**
- * What seeds tell their neighbours: one piece after the other, as their injections say, until all
- * are out; then that they have everything.
+ * What seeds tell their neighbours: which pieces to ask for, as `Injection` says, until all are out;
+ * then that anything may be asked for.
  */
 export class Seeds {
   readonly #state: SwarmState;
-  readonly #injections: readonly Injection[];
+  readonly #injections: readonly Injection<number>[];
   readonly #over: Uint8Array;
-  /** By edge of a seed: how many pieces were offered that were not sent. */
-  readonly #open: Int32Array;
+  /** By edge of a seed: what was sent since the last tick, and how fast before. */
+  readonly #sentBytes: Float64Array;
+  readonly #rates: Float64Array;
+  #tickedSeconds = 0;
 
-  constructor({ state, injections }: SeedsComponents) {
+  constructor({ state }: { readonly state: SwarmState }) {
     this.#state = state;
-    this.#injections = injections;
-    this.#over = new Uint8Array(injections.length);
-    this.#open = new Int32Array(state.edges.first(injections.length));
-    for (let seed = 0; seed < injections.length; seed++) {
-      state.have.fill(seed);
-      state.haveCounts[seed] = state.spec.pieces;
-      state.announced.forEach((sets) => sets?.fill(seed));
-      for (let piece = 0; piece < state.spec.pieces; piece++) state.picking.take(seed, piece);
-    }
+    const { fleet, pieces } = state.spec;
+    this.#injections = Array.from(
+      { length: fleet.seeds },
+      () => new Injection<number>(state, { pieceCount: pieces }),
+    );
+    this.#over = new Uint8Array(fleet.seeds);
+    const edges = state.edges.first(fleet.seeds);
+    this.#sentBytes = new Float64Array(edges);
+    this.#rates = new Float64Array(edges);
+    for (let seed = 0; seed < fleet.seeds; seed++) this.#fill(seed);
+    state.queue.send(lanes.tick, kinds.tick, 0, 0);
   }
 
-  /** A neighbour came: it is offered as much as it may ask for. */
-  onConnect(edge: number): void {
-    const { requests } = this.#state;
-    while (this.#open[edge]! < requests.outstanding && this.#offer(edge));
-  }
-
-  /** A piece was sent to the neighbour. */
-  onSent(edge: number): void {
-    if (this.#over[this.#state.edges.owners[edge]!] === 1) return;
-    this.#open[edge]! -= 1;
-    this.#offer(edge);
-  }
-
-  /** The neighbour is gone: what it was offered and was not sent is offered to others. */
-  onGone(edge: number): void {
-    const { edges, have, offered, spec } = this.#state;
-    const seed = edges.owners[edge]!;
-    const neighbour = edges.neighbours[edge]!;
-    if (this.#over[seed] === 1) return;
+  #fill(seed: number): void {
+    const { spec, have, announced, pickers } = this.#state;
     for (let piece = 0; piece < spec.pieces; piece++) {
-      if (!offered.has(edge, piece) || have.has(neighbour, piece)) continue;
-      this.#injections[seed]!.giveBack(piece);
+      have[seed]!.add(piece);
+      for (const sets of announced) sets[seed]?.add(piece);
+      pickers[seed]!.take(piece);
     }
   }
 
-  #offer(edge: number): boolean {
-    const { edges } = this.#state;
-    const seed = edges.owners[edge]!;
-    if (this.#over[seed] === 1) return false;
-    const piece = this.#injections[seed]!.next(edges.neighbours[edge]!);
-    if (piece < 0) {
-      this.#end(seed);
-      return false;
+  /** Whether the host hands out pieces at the moment. */
+  isHanding(host: number): boolean {
+    return host < this.#over.length && this.#over[host] === 0;
+  }
+
+  onConnect(edge: number): void {
+    const seed = this.#state.edges.owners[edge]!;
+    if (this.#over[seed] === 1) return;
+    this.#state.handed.set(this.#state.edges.others[edge]!, new Set());
+    this.#injections[seed]!.addPeer(edge, this.#state.known(edge));
+    this.#hand(edge);
+  }
+
+  onHave(edge: number, piece: number): void {
+    const seed = this.#state.edges.owners[edge]!;
+    if (this.#over[seed] === 1) return;
+    this.#injections[seed]!.onHave(piece);
+    this.#hand(edge);
+  }
+
+  onSent(edge: number): void {
+    this.#sentBytes[edge]! += this.#state.spec.pieceBytes;
+  }
+
+  onGone(edge: number): void {
+    const seed = this.#state.edges.owners[edge]!;
+    if (this.#over[seed] === 1) return;
+    this.#injections[seed]!.removePeer(edge);
+    this.#handAll(seed);
+  }
+
+  onTick(): void {
+    const { queue } = this.#state;
+    const seconds = queue.now - this.#tickedSeconds;
+    this.#tickedSeconds = queue.now;
+    for (let edge = 0; edge < this.#rates.length; edge++) {
+      this.#rates[edge] = this.#sentBytes[edge]! / seconds;
+      this.#sentBytes[edge] = 0;
     }
-    this.#open[edge]! += 1;
-    this.#state.send(edges.others[edge]!, kinds.offer, piece);
-    return true;
+    for (const [seed, injection] of this.#injections.entries()) {
+      if (this.#over[seed] === 1) continue;
+      injection.expire(queue.now * 1_000);
+      this.#handAll(seed);
+    }
+    if (!this.#over.every((over) => over === 1)) queue.send(lanes.tick, kinds.tick, 0, 0);
+  }
+
+  #handAll(seed: number): void {
+    const { edges, connected } = this.#state;
+    for (let edge = edges.first(seed); edge < edges.first(seed + 1); edge++) {
+      if (connected[edge] === 1) this.#hand(edge);
+    }
+  }
+
+  #hand(edge: number): void {
+    const { edges, queue, spec } = this.#state;
+    const seed = edges.owners[edge]!;
+    const injection = this.#injections[seed]!;
+    if (this.#over[seed] === 1) return;
+    const ahead = Math.ceil((this.#rates[edge]! * aheadSeconds) / spec.pieceBytes);
+    for (const piece of injection.hand(edge, Math.max(least, ahead), queue.now * 1_000)) {
+      this.#state.send(edges.others[edge]!, kinds.hand, piece);
+    }
+    if (injection.isDone) this.#end(seed);
   }
 
   /** All are out: from now on the seed is asked as anybody else. */
   #end(seed: number): void {
     this.#over[seed] = 1;
-    const { edges } = this.#state;
+    const { edges, connected } = this.#state;
     for (let edge = edges.first(seed); edge < edges.first(seed + 1); edge++) {
-      const other = edges.others[edge]!;
-      if (this.#state.connected[other] === 1) this.#state.send(other, kinds.offer, -1);
+      if (connected[edge] === 1) this.#state.send(edges.others[edge]!, kinds.reveal, 0);
     }
-  }
-
-  /** What the neighbour of a seed hears: a piece; or that all are there to be asked for. */
-  isOver(seed: number): boolean {
-    return this.#over[seed] === 1;
   }
 }

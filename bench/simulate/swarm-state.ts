@@ -1,9 +1,9 @@
+import { Bitfield, PiecePicker, type PieceSet } from '../../src/policy/index.ts';
 import { Edges } from './edges.ts';
 import { EventQueue } from './event-queue.ts';
 import type { Fleet } from './fleet.ts';
-import { BitPicking, PolicyPicking, type Picking } from './picking.ts';
-import type { GraphMaker } from './peer-graph.ts';
-import { PieceSets } from './piece-sets.ts';
+import { Paces } from './paces.ts';
+import type { GraphMaker, Slots } from './peer-graph.ts';
 import { Random } from './random.ts';
 import { Requests } from './requests.ts';
 
@@ -13,17 +13,12 @@ export interface SwarmSpec {
   readonly pieces: number;
   readonly pieceBytes: number;
   readonly graph: GraphMaker;
-  readonly picker: 'bits' | 'policy';
-  /** How many pieces a host sends at a time. */
+  /** How many neighbours a host sends to at a time. */
   readonly uploads: number;
-  /** How many pieces are asked of one neighbour at a time. */
-  readonly outstanding: number;
+  /** How many pieces are asked of one neighbour at a time; undefined: as `hasRequestRoom` says. */
+  readonly outstanding?: number | undefined;
   /** One way, by distance. */
   readonly latencySeconds: readonly [number, number, number];
-  /** After so long a neighbour that is silent is taken for dead. */
-  readonly silenceSeconds: number;
-  /** How often a host that has begun all pieces looks who is slow. */
-  readonly checkSeconds: number;
   /** How much of a link may lie idle before its flows are given more, as a share of 1. */
   readonly tolerance: number;
   readonly seed: number;
@@ -38,73 +33,82 @@ export const kinds = {
   cancel: 2,
   arrival: 3,
   have: 4,
-  offer: 5,
-  connect: 6,
-  notice: 7,
-  check: 8,
-  join: 9,
-  death: 10,
+  hand: 5,
+  reveal: 6,
+  connect: 7,
+  notice: 8,
+  tick: 9,
+  join: 10,
+  death: 11,
 } as const;
 
-/** Lanes of the event queue: one for each distance, and these. */
-export const lanes = { silence: 3, check: 4 } as const;
+/** Times of src/swarm: news of pieces are gathered; hosts look about; who is silent is given up. */
+const times = { gatherSeconds: 0.01, tickSeconds: 1, silenceSeconds: 20 };
+
+/** Lanes of the event queue: messages by distance, news of pieces by distance, and these. */
+export const lanes = { news: 3, tick: 6, silence: 7 } as const;
+
+/** More than this is never asked of one neighbour at a time. */
+const mostOutstanding = 64;
+const largestWindowBytes = 8 << 20;
 
 /** What senders and receivers know together: hosts, connections, pieces. */
 export class SwarmState {
   readonly spec: SwarmSpec;
-  readonly random: Random;
+  readonly random: () => number;
   readonly queue: EventQueue;
   readonly edges: Edges;
+  /** By host. */
+  readonly slots: readonly Slots[];
   readonly requests: Requests;
-  readonly picking: Picking;
-  /** By host: what is here. */
-  readonly have: PieceSets;
-  readonly haveCounts: Int32Array;
+  readonly paces: Paces;
+  readonly pickers: readonly PiecePicker[];
+  readonly have: readonly Bitfield[];
   /** By distance, by host: what neighbours at that distance have heard of. */
-  readonly announced: readonly (PieceSets | undefined)[];
-  /** Row of `offered` by edge, where the neighbour is a seed that injects. -1: it does not. */
-  readonly offers: Int32Array;
-  readonly offered: PieceSets;
+  readonly announced: readonly (readonly Bitfield[])[];
+  /** By edge whose neighbour is a seed that hands out pieces: what it handed. */
+  readonly handed = new Map<number, Set<number>>();
   /** By edge. */
   readonly connected: Uint8Array;
   readonly alive: Uint8Array;
 
   constructor(spec: SwarmSpec) {
-    const { fleet, pieces, outstanding } = spec;
+    const { fleet, pieces, latencySeconds } = spec;
     this.spec = spec;
-    this.random = new Random(spec.seed);
-    this.edges = new Edges(spec.graph(fleet, this.random), fleet);
+    const random = new Random(spec.seed);
+    this.random = () => random.number();
+    const { pairs, slots } = spec.graph(fleet, random);
+    this.slots = slots;
+    this.edges = new Edges(pairs, fleet);
+    const edges = this.edges.count;
+    const news = latencySeconds.map((seconds) => seconds + times.gatherSeconds);
     this.queue = new EventQueue({
-      delaysSeconds: [...spec.latencySeconds, spec.silenceSeconds, spec.checkSeconds],
-      flows: fleet.hosts * spec.uploads,
+      delaysSeconds: [...latencySeconds, ...news, times.tickSeconds, times.silenceSeconds],
+      flows: edges,
     });
-    this.requests = new Requests({ edges: this.edges.count, outstanding });
-    const init = { hosts: fleet.hosts, pieces };
-    const Picker = spec.picker === 'bits' ? BitPicking : PolicyPicking;
-    this.picking = new Picker({ random: this.random }, init);
-    this.have = new PieceSets(fleet.hosts, pieces);
-    this.haveCounts = new Int32Array(fleet.hosts);
+    const byWindow = 1 + Math.ceil((1.25 * largestWindowBytes) / spec.pieceBytes);
+    const outstanding = Math.min(mostOutstanding, spec.outstanding ?? byWindow);
+    this.requests = new Requests({ edges, outstanding });
+    this.paces = new Paces(this, { edges });
+    this.pickers = perHost(fleet, () => new PiecePicker(pieces, this.random));
+    this.have = perHost(fleet, () => new Bitfield(pieces));
     const masks = this.edges.distanceMasks.reduce((all, mask) => all | mask, 0);
-    this.announced = spec.latencySeconds.map((_, distance) =>
-      (masks & (1 << distance)) === 0 ? undefined : new PieceSets(fleet.hosts, pieces),
+    this.announced = latencySeconds.map((_, distance) =>
+      (masks & (1 << distance)) === 0 ? [] : perHost(fleet, () => new Bitfield(pieces)),
     );
-    this.offers = new Int32Array(this.edges.count).fill(-1);
-    const seedEdges = this.edges.first(fleet.seeds);
-    for (let edge = 0; edge < seedEdges; edge++) this.offers[this.edges.others[edge]!] = edge;
-    this.offered = new PieceSets(seedEdges, pieces);
-    this.connected = new Uint8Array(this.edges.count);
+    this.connected = new Uint8Array(edges);
     this.alive = new Uint8Array(fleet.hosts);
   }
 
-  /** Where what the owner of an edge may ask of the neighbour is told: sets, and the row in them. */
-  askableSets(edge: number): PieceSets {
-    if (this.offers[edge]! >= 0) return this.offered;
-    return this.announced[this.edges.distances[edge]!]!;
+  /** What the neighbour has, as the owner of the edge knows. */
+  known(edge: number): Bitfield {
+    return this.announced[this.edges.distances[edge]!]![this.edges.neighbours[edge]!]!;
   }
 
-  askableRow(edge: number): number {
-    const row = this.offers[edge]!;
-    return row >= 0 ? row : this.edges.neighbours[edge]!;
+  /** What the owner of an edge may ask of the neighbour. */
+  askable(edge: number): PieceSet {
+    if (this.edges.neighbours[edge]! >= this.spec.fleet.seeds) return this.known(edge);
+    return this.handed.get(edge) ?? this.known(edge);
   }
 
   /** Sends an event over a connection: it comes after the latency. */
@@ -112,3 +116,5 @@ export class SwarmState {
     this.queue.send(this.edges.distances[edge]!, kind, edge, piece);
   }
 }
+
+const perHost = <T>({ hosts }: Fleet, make: () => T): T[] => Array.from({ length: hosts }, make);

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { Downloads } from './downloads.ts';
 import { flowKind } from './event-queue.ts';
-import { OnceEach } from './injection.ts';
+import { FarAsking } from './far-asking.ts';
 import { Network } from './network.ts';
 import { Seeds } from './seeds.ts';
 import { kinds, lanes, SwarmState, type SwarmSpec } from './swarm-state.ts';
@@ -20,6 +20,7 @@ export interface SwarmOutcome {
   readonly carriedBytes: Float64Array;
   readonly duplicates: number;
   readonly events: number;
+  /** How often a link was looked at. */
   readonly looks: number;
 }
 
@@ -31,27 +32,25 @@ export class Swarm {
   readonly #state: SwarmState;
   readonly #network: Network;
   readonly #uploads: Uploads;
+  readonly #far: FarAsking;
   readonly #downloads: Downloads;
   readonly #seeds: Seeds;
   readonly #joinedSeconds: Float64Array;
 
   constructor(spec: SwarmSpec) {
     const state = new SwarmState(spec);
-    const { fleet, pieces } = spec;
+    const { fleet } = spec;
     this.#state = state;
     this.#network = new Network(state, {
       capacities: fleet.capacities,
-      flows: fleet.hosts * spec.uploads,
+      flows: state.edges.count,
       tolerance: spec.tolerance,
     });
     const order = new RoundRobin(state);
     this.#uploads = new Uploads({ state, network: this.#network, order });
-    this.#downloads = new Downloads({ state });
-    const injections = Array.from(
-      { length: fleet.seeds },
-      (_, part) => new OnceEach(state, { pieces, part, parts: fleet.seeds }),
-    );
-    this.#seeds = new Seeds({ state, injections });
+    this.#far = new FarAsking({ state });
+    this.#downloads = new Downloads({ state, far: this.#far });
+    this.#seeds = new Seeds({ state });
     this.#joinedSeconds = new Float64Array(fleet.hosts);
     for (let host = 0; host < fleet.hosts; host++) {
       const joins = spec.joins?.get(host) ?? 0;
@@ -64,43 +63,36 @@ export class Swarm {
 
   /** @throws what the signal says; Error when hosts are left that can't get everything */
   async run({ signal }: { readonly signal: AbortSignal }): Promise<SwarmOutcome> {
-    const { queue, alive, spec } = this.#state;
+    const { queue } = this.#state;
     while (this.#downloads.missing > 0) {
       for (let left = slice; left > 0 && this.#downloads.missing > 0; left--) {
         if (!queue.next()) throw new Error(`${this.#downloads.missing} hosts can get no further`);
         this.#handle(queue.kind, queue.first, queue.second);
+        this.#network.settle();
       }
       await setImmediate(undefined, { signal });
     }
-    const { carriedBytes } = this;
+    return this.#outcome();
+  }
+
+  #outcome(): SwarmOutcome {
+    const { queue, alive, spec } = this.#state;
     return {
       completedSeconds: this.#downloads.completedSeconds,
       joinedSeconds: this.#joinedSeconds,
       alive,
-      carriedBytes: spec.fleet.capacities.map((_, link) => carriedBytes(link)),
+      carriedBytes: spec.fleet.capacities.map((_, link) => this.#network.carried(link)),
       duplicates: this.#downloads.duplicates,
       events: queue.handled,
       looks: this.#network.looks,
     };
   }
 
-  readonly carriedBytes = (link: number): number => this.#network.carried(link);
-
   #handle(kind: number, first: number, second: number): void {
-    if (kind === kinds.have) {
-      this.#onHave(first, second, this.#distance);
-      return;
-    }
-    this.#change(kind, first, second);
-    this.#network.settle();
-  }
-
-  get #distance(): number {
-    return this.#state.queue.lane;
-  }
-
-  #change(kind: number, first: number, second: number): void {
     switch (kind) {
+      case kinds.have:
+        this.#onHave(first, second, this.#state.queue.lane - lanes.news);
+        break;
       case flowKind:
         this.#onFlow(first);
         break;
@@ -113,8 +105,20 @@ export class Swarm {
       case kinds.arrival:
         this.#downloads.onArrival(first, second);
         break;
-      case kinds.offer:
-        this.#onOffer(first, second);
+      default:
+        this.#handleRare(kind, first, second);
+    }
+  }
+
+  #handleRare(kind: number, first: number, second: number): void {
+    switch (kind) {
+      case kinds.hand:
+        this.#state.handed.get(first)?.add(second);
+        this.#downloads.fill(first);
+        break;
+      case kinds.reveal:
+        this.#state.handed.delete(first);
+        this.#downloads.fill(first);
         break;
       case kinds.connect:
         this.#onConnect(first);
@@ -122,8 +126,9 @@ export class Swarm {
       case kinds.notice:
         this.#onNotice(first);
         break;
-      case kinds.check:
-        this.#downloads.onCheck(first);
+      case kinds.tick:
+        if (first < this.#state.spec.fleet.seeds) this.#seeds.onTick();
+        else this.#downloads.onTick(first);
         break;
       case kinds.join:
         this.#onJoin(first);
@@ -144,37 +149,16 @@ export class Swarm {
   }
 
   #onHave(host: number, piece: number, distance: number): void {
-    const { edges, announced, connected, alive } = this.#state;
-    announced[distance]!.add(host, piece);
+    const { edges, announced, connected, alive, spec } = this.#state;
+    announced[distance]![host]!.add(piece);
     for (let edge = edges.first(host); edge < edges.first(host + 1); edge++) {
       const other = edges.others[edge]!;
+      const neighbour = edges.neighbours[edge]!;
       if (edges.distances[edge] !== distance || connected[other] === 0) continue;
-      if (alive[edges.owners[other]!] === 1) this.#downloads.onHave(other, piece);
+      if (alive[neighbour] === 0) continue;
+      if (neighbour < spec.fleet.seeds) this.#seeds.onHave(other, piece);
+      else this.#downloads.onHave(other, piece);
     }
-  }
-
-  #onOffer(edge: number, piece: number): void {
-    if (this.#state.connected[edge] === 0) return;
-    if (piece < 0) {
-      this.#reveal(edge);
-      return;
-    }
-    const { offered, offers } = this.#state;
-    if (offered.has(offers[edge]!, piece)) return;
-    offered.add(offers[edge]!, piece);
-    this.#downloads.onHave(edge, piece);
-  }
-
-  /** The neighbour is a seed whose pieces are all out: any may be asked of it. */
-  #reveal(edge: number): void {
-    const { offered, offers, edges, picking, spec } = this.#state;
-    const row = offers[edge]!;
-    if (row < 0) return;
-    for (let piece = 0; piece < spec.pieces; piece++) {
-      if (!offered.has(row, piece)) picking.changeAvailability(edges.owners[edge]!, piece, 1);
-    }
-    offers[edge] = -1;
-    this.#downloads.fill(edge);
   }
 
   #onJoin(host: number): void {
@@ -193,51 +177,50 @@ export class Swarm {
     if (alive[edges.owners[edge]!] === 0 || alive[edges.owners[other]!] === 0) return;
     this.#connect(edge);
     this.#connect(other);
+    this.#downloads.fill(edge);
+    this.#downloads.fill(other);
   }
 
   #connect(edge: number): void {
-    const { edges, connected, announced, offers, picking, spec } = this.#state;
-    const host = edges.owners[edge]!;
-    const neighbour = edges.neighbours[edge]!;
+    const { edges, connected, spec } = this.#state;
     connected[edge] = 1;
-    const isSeed = neighbour < spec.fleet.seeds;
-    if (isSeed && !this.#seeds.isOver(neighbour)) {
-      this.#seeds.onConnect(edges.others[edge]!);
-      return;
-    }
-    offers[edge] = -1;
-    const sets = announced[edges.distances[edge]!]!;
+    this.#changeKnown(edge, 1);
+    if (edges.owners[edge]! < spec.fleet.seeds) this.#seeds.onConnect(edge);
+  }
+
+  /** What the neighbour has counts, or no longer. */
+  #changeKnown(edge: number, change: 1 | -1): void {
+    const { edges, pickers, spec } = this.#state;
+    const known = this.#state.known(edge);
+    if (known.count === 0) return;
+    pickers[edges.owners[edge]!]!.changeAvailabilityOfAll(known, change);
+    if (!this.#far.isFarSighted(edges.owners[edge]!)) return;
     for (let piece = 0; piece < spec.pieces; piece++) {
-      if (sets.has(neighbour, piece)) picking.changeAvailability(host, piece, 1);
+      if (known.has(piece)) this.#far.change(edge, piece, change);
     }
-    this.#downloads.fill(edge);
   }
 
   /** The host is gone at once; its neighbours find out when it is silent for too long. */
   #onDeath(host: number): void {
-    const { alive, edges, queue } = this.#state;
+    const { alive, edges, queue, requests } = this.#state;
     if (alive[host] === 0) return;
     alive[host] = 0;
     this.#downloads.onDeath(host);
     this.#uploads.stop(host);
     for (let edge = edges.first(host); edge < edges.first(host + 1); edge++) {
       this.#uploads.stopEdge(edge);
-      this.#state.requests.forgetWaiting(edges.others[edge]!);
+      requests.forgetWaiting(edges.others[edge]!);
       queue.send(lanes.silence, kinds.notice, edges.others[edge]!, 0);
     }
   }
 
   #onNotice(edge: number): void {
-    const { edges, alive, connected, picking, spec } = this.#state;
+    const { edges, alive, connected, spec } = this.#state;
     const host = edges.owners[edge]!;
     if (connected[edge] === 0 || alive[host] === 0) return;
-    const sets = this.#state.askableSets(edge);
-    const row = this.#state.askableRow(edge);
-    for (let piece = 0; piece < spec.pieces; piece++) {
-      if (sets.has(row, piece)) picking.changeAvailability(host, piece, -1);
-    }
     connected[edge] = 0;
+    this.#changeKnown(edge, -1);
     if (host < spec.fleet.seeds) this.#seeds.onGone(edge);
-    this.#downloads.forget(edge);
+    else this.#downloads.forget(edge);
   }
 }

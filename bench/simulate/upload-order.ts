@@ -3,7 +3,10 @@ import type { Requests } from './requests.ts';
 
 /** Whom an uploader serves next. */
 export interface UploadOrder {
-  /** An edge of the uploader's neighbour with a request that waits. -1: none waits. */
+  /**
+   * The edge of a neighbour of whose requests one waits, and to whom nothing is being sent: what one
+   * connection carries comes in order. -1: there is none.
+   */
   next(uploader: number): number;
 }
 
@@ -16,7 +19,7 @@ export class RoundRobin implements UploadOrder {
   constructor(components: { readonly edges: Edges; readonly requests: Requests }) {
     this.#edges = components.edges;
     this.#requests = components.requests;
-    this.#turns = new Int32Array(components.edges.distanceMasks.length);
+    this.#turns = new Int32Array(components.edges.hosts);
   }
 
   next(uploader: number): number {
@@ -26,7 +29,7 @@ export class RoundRobin implements UploadOrder {
     for (let step = 0; step < count; step++) {
       turn = turn + 1 >= count ? 0 : turn + 1;
       const edge = this.#edges.others[first + turn]!;
-      if (this.#requests.waiting(edge) === 0) continue;
+      if (this.#requests.waiting(edge) === 0 || this.#requests.isSent(edge)) continue;
       this.#turns[uploader] = turn;
       return edge;
     }

@@ -14,7 +14,7 @@ export class Uploads {
   readonly #network: Network;
   readonly #order: UploadOrder;
   readonly #slots: number;
-  /** By host: its flows. */
+  /** Its flows, for each host from its first edge on. */
   readonly #active: Int32Array;
   readonly #activeCounts: Int32Array;
   /** By flow: the edge of whoever asked, and the piece. */
@@ -28,10 +28,11 @@ export class Uploads {
     this.#order = components.order;
     const { fleet, uploads } = this.#state.spec;
     this.#slots = uploads;
-    this.#active = new Int32Array(fleet.hosts * uploads);
+    const { count } = this.#state.edges;
+    this.#active = new Int32Array(count);
     this.#activeCounts = new Int32Array(fleet.hosts);
-    this.#flowEdges = new Int32Array(fleet.hosts * uploads);
-    this.#flowPieces = new Int32Array(fleet.hosts * uploads);
+    this.#flowEdges = new Int32Array(count);
+    this.#flowPieces = new Int32Array(count);
   }
 
   onRequest(edge: number, piece: number): void {
@@ -45,8 +46,9 @@ export class Uploads {
   onCancel(edge: number, piece: number): void {
     const uploader = this.#state.edges.neighbours[edge]!;
     if (this.#state.requests.unwait(edge, piece)) return;
+    const first = this.#state.edges.first(uploader);
     for (let slot = 0; slot < this.#activeCounts[uploader]!; slot++) {
-      const flow = this.#active[uploader * this.#slots + slot]!;
+      const flow = this.#active[first + slot]!;
       if (this.#flowEdges[flow] !== edge || this.#flowPieces[flow] !== piece) continue;
       this.#end(uploader, slot);
       this.#serve(uploader);
@@ -59,8 +61,9 @@ export class Uploads {
     if (!this.#network.isDone(flow)) return -1;
     const edge = this.#flowEdges[flow]!;
     const uploader = this.#state.edges.neighbours[edge]!;
+    const first = this.#state.edges.first(uploader);
     let slot = 0;
-    while (this.#active[uploader * this.#slots + slot] !== flow) slot += 1;
+    while (this.#active[first + slot] !== flow) slot += 1;
     this.#end(uploader, slot);
     this.#state.send(edge, kinds.arrival, this.#flowPieces[flow]!);
     this.#serve(uploader);
@@ -75,9 +78,10 @@ export class Uploads {
   /** Nothing more is sent to the owner of the edge. */
   stopEdge(edge: number): void {
     const uploader = this.#state.edges.neighbours[edge]!;
+    const first = this.#state.edges.first(uploader);
     this.#state.requests.forgetWaiting(edge);
     for (let slot = this.#activeCounts[uploader]! - 1; slot >= 0; slot--) {
-      const flow = this.#active[uploader * this.#slots + slot]!;
+      const flow = this.#active[first + slot]!;
       if (this.#flowEdges[flow] === edge) this.#end(uploader, slot);
     }
     if (this.#state.alive[uploader] === 1) this.#serve(uploader);
@@ -85,21 +89,25 @@ export class Uploads {
 
   #serve(uploader: number): void {
     const { edges, requests, spec } = this.#state;
+    const first = edges.first(uploader);
     while (this.#activeCounts[uploader]! < this.#slots) {
       const edge = this.#order.next(uploader);
       if (edge < 0) return;
       const piece = requests.shift(edge);
       const hops = spec.fleet.path(uploader, edges.owners[edge]!, this.#path);
       const flow = this.#network.begin(this.#path, hops, spec.pieceBytes);
+      requests.setSent(edge, true);
       this.#flowEdges[flow] = edge;
       this.#flowPieces[flow] = piece;
-      this.#active[uploader * this.#slots + this.#activeCounts[uploader]!++] = flow;
+      this.#active[first + this.#activeCounts[uploader]!++] = flow;
     }
   }
 
   #end(uploader: number, slot: number): void {
-    const first = uploader * this.#slots;
-    this.#network.end(this.#active[first + slot]!);
+    const first = this.#state.edges.first(uploader);
+    const flow = this.#active[first + slot]!;
+    this.#network.end(flow);
+    this.#state.requests.setSent(this.#flowEdges[flow]!, false);
     this.#active[first + slot] = this.#active[first + --this.#activeCounts[uploader]!]!;
   }
 }
