@@ -1,6 +1,9 @@
 import { FarRequests, type Gateways, type Level, type PieceSet } from '../../src/policy/index.ts';
 import type { SwarmState } from './swarm-state.ts';
 
+/** In what time a piece may come from a neighbour of which nothing is known. */
+const usualPieceMs = 250;
+
 /** What may I ask of whom: of neighbours in other racks and zones not everything (`FarRequests`). */
 export class FarAsking {
   readonly #state: SwarmState;
@@ -20,7 +23,7 @@ export class FarAsking {
     return this.#requests[host] !== undefined;
   }
 
-  /** The neighbour has this piece, or is gone with it. Seeds are everybody's, and count for no rack. */
+  /** The neighbour has this piece, or is gone with it. */
   change(edge: number, piece: number, change: 1 | -1): void {
     const { edges } = this.#state;
     const far = this.#requests[edges.owners[edge]!];
@@ -38,7 +41,7 @@ export class FarAsking {
     const { queue, paces, spec } = this.#state;
     const nowMs = queue.now * 1_000;
     const rate = paces.rate(edge);
-    const pieceMs = rate === 0 ? 0 : (spec.pieceBytes * 1_000) / rate;
+    const pieceMs = rate === 0 ? usualPieceMs : (spec.pieceBytes * 1_000) / rate;
     const gateways = this.#gatewaysOf(edges.owners[edge]!, level);
     return {
       has: (piece) => askable.has(piece) && far.mayAsk({ piece, level, gateways, nowMs, pieceMs }),

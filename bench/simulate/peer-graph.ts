@@ -1,4 +1,9 @@
-import { PeerGraph, type GraphNode, type PeerGraphInit } from '../../src/policy/index.ts';
+import {
+  PeerGraph,
+  type GatewaySlots,
+  type GraphNode,
+  type PeerGraphInit,
+} from '../../src/policy/index.ts';
 import type { Fleet } from './fleet.ts';
 import type { Random } from './random.ts';
 
@@ -9,11 +14,9 @@ export type Pair = readonly [number, number];
 export interface Neighbourhood {
   /** Each pair once. */
   readonly pairs: readonly Pair[];
-  /** By host: its slots among the gateways of its rack, and of its zone. */
-  readonly slots: readonly Slots[];
+  /** By host. */
+  readonly slots: readonly GatewaySlots[];
 }
-
-export type Slots = readonly [rack: number | undefined, zone: number | undefined];
 
 export type GraphMaker = (fleet: Fleet, random: Random) => Neighbourhood;
 
@@ -39,7 +42,7 @@ export const joiningGraph =
   (fleet, random) => {
     const graph = new PeerGraph<number>({ random: () => random.number() }, init);
     const pairs = new PairSet(fleet.hosts);
-    const slots: Slots[] = [];
+    const slots: GatewaySlots[] = [];
     for (const node of joinAll(graph, fleet)) {
       for (const { member } of graph.ties(node)) pairs.add(node.member, member);
       slots.push(graph.slots(node));

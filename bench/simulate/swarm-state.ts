@@ -1,9 +1,9 @@
-import { Bitfield, PiecePicker, type PieceSet } from '../../src/policy/index.ts';
+import { Bitfield, PiecePicker, type GatewaySlots, type PieceSet } from '../../src/policy/index.ts';
 import { Edges } from './edges.ts';
 import { EventQueue } from './event-queue.ts';
 import type { Fleet } from './fleet.ts';
 import { Paces } from './paces.ts';
-import type { GraphMaker, Slots } from './peer-graph.ts';
+import type { GraphMaker } from './peer-graph.ts';
 import { Random } from './random.ts';
 import { Requests } from './requests.ts';
 
@@ -59,7 +59,7 @@ export class SwarmState {
   readonly queue: EventQueue;
   readonly edges: Edges;
   /** By host. */
-  readonly slots: readonly Slots[];
+  readonly slots: readonly GatewaySlots[];
   readonly requests: Requests;
   readonly paces: Paces;
   readonly pickers: readonly PiecePicker[];
