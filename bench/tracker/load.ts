@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import * as z from 'zod';
-import { isInstalled } from '../engine/programs.ts';
+import { isInstalled } from '../process/index.ts';
 import { findPython, MeasuredProcess } from '../process/index.ts';
 import type { RunningTracker } from './bench-tracker.ts';
 import { loadCore, type TrackerBenchConfig, type Way } from './config.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openPlace } from '../engine/place.ts';
+import { openPlace } from '../process/index.ts';
 import type { BenchTracker } from './bench-tracker.ts';
 import { trackerCore, type TrackerBenchConfig, type Way } from './config.ts';
 import { runLoad } from './load.ts';

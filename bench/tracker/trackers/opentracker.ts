@@ -1,7 +1,7 @@
 import { chmod, copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freePort, untilListening } from '../../engine/free-port.ts';
-import { isInstalled } from '../../engine/programs.ts';
+import { freePort, untilListening } from '../../process/index.ts';
+import { isInstalled } from '../../process/index.ts';
 import type { BenchTracker } from '../bench-tracker.ts';
 
 /** opentracker, as Debian builds it: with a list of the info-hashes that it lets in. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import * as z from 'zod';
 import { createKeys } from '../../../src/trust/index.ts';
-import { ownProgram } from '../../engine/programs.ts';
+import { ownProgram } from '../../process/index.ts';
 import type { BenchTracker } from '../bench-tracker.ts';
 
 const listening = z.object({ event: z.literal('listening'), url: z.url(), udpPort: z.int() });
