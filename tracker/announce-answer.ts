@@ -68,7 +68,8 @@ const originDictionary = (answer: OriginAnswer, nowMs: number): BencodeInput =>
         slots: [...answer.slots],
         bytes: answer.bytes,
         // Never more than it was meant to be.
-        expires: Math.max(1, Math.floor((answer.expiresMs - nowMs) / 1_000)),
+        // (Rounded first: the sum and difference of times that are no whole numbers is a hair less.)
+        expires: Math.max(1, Math.floor(Math.round(answer.expiresMs - nowMs) / 1_000)),
       };
 
 /** The answer to a scrape (BEP 48): nobody's swarms are left out. */

@@ -8,6 +8,12 @@ export interface IntervalLimits {
   readonly targetAnnounceRate: number;
 }
 
+/** What is told of it to hosts that fetch. */
+export interface PaceInit extends IntervalLimits {
+  /** What a quiet tracker tells them. */
+  readonly progressIntervalMs: number;
+}
+
 /** Announces a second, and the interval that those who made them had been told. */
 export interface AnnounceLoad {
   readonly announcesPerSecond: number;
@@ -38,7 +44,7 @@ const windowMs = 1_000;
 
 /** Measures the load, and keeps the interval that goes with it. */
 export class AnnouncePace {
-  readonly #limits: IntervalLimits;
+  readonly #limits: PaceInit;
   #intervalMs: number;
   #startMs: number | undefined;
   #announces = 0;
@@ -46,10 +52,12 @@ export class AnnouncePace {
   /** Announces a second, and the sum of what they had been told, of late. */
   #rate = 0;
   #toldRate = 0;
+  #progressMs: number;
 
-  constructor(limits: IntervalLimits) {
+  constructor(limits: PaceInit) {
     this.#limits = limits;
     this.#intervalMs = limits.announceIntervalMs;
+    this.#progressMs = limits.progressIntervalMs;
   }
 
   /** The interval to tell whoever announces now. */
@@ -57,6 +65,11 @@ export class AnnouncePace {
     this.#startMs ??= nowMs;
     if (nowMs - this.#startMs >= windowMs) this.#look(nowMs, this.#startMs);
     return this.#intervalMs;
+  }
+
+  /** The same for a host that fetches, of which operators want to hear how far it is. */
+  progressIntervalMs(nowMs: number): number {
+    return Math.min(this.intervalMs(nowMs), this.#progressMs);
   }
 
   /** What is measured, and what follows from it. */
@@ -82,5 +95,7 @@ export class AnnouncePace {
     const toldMs = this.#rate === 0 ? 0 : this.#toldRate / this.#rate;
     const load = { announcesPerSecond: this.#rate, toldMs };
     this.#intervalMs = announceIntervalFor(load, this.#limits);
+    const announceIntervalMs = this.#limits.progressIntervalMs;
+    this.#progressMs = announceIntervalFor(load, { ...this.#limits, announceIntervalMs });
   }
 }

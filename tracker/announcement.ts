@@ -1,3 +1,6 @@
+import type { GatewaySlots, Place } from '../src/policy/index.ts';
+import type { SwarmProgress } from '../src/swarm/index.ts';
+
 /** What a peer says of itself. The strings are binary strings: one character a byte. */
 export interface Announcement {
   /** 20 bytes; for v2 the first 20 of the info-hash (BEP 52). */
@@ -12,8 +15,17 @@ export interface Announcement {
   /** How many other peers it would like to be told of. */
   readonly wanted: number;
   readonly transport: Transport;
+  /** Of a host of the fleet: where it stands. It is told of its ties in the graph of its fleet. */
+  readonly standing?: Standing | undefined;
   /** Whether it can be told only of peers that have an address of the same kind (BEP 15). */
   readonly sameFamily?: boolean;
+}
+
+/** What only hosts of a fleet say, to trackers of ours. */
+export interface Standing {
+  readonly place: Place;
+  readonly host: string | undefined;
+  readonly progress: SwarmProgress | undefined;
 }
 
 /** How a peer speaks: inside TLS with members of its fleet, or as every BitTorrent client does. */
@@ -37,12 +49,16 @@ export interface ListedPeer {
   readonly leftBytes: number;
   readonly lastSeenMs: number;
   readonly transport: Transport;
+  readonly standing?: Standing | undefined;
 }
 
 /** What becomes of an announcement; `full` when there is no room for a new peer. */
 export type AnnounceResult =
   | (Counts & {
       readonly peers: readonly ListedPeer[];
+      /** Of a host of the fleet: whom it should be connected to, and what it stands for. */
+      readonly ties?: readonly ListedPeer[];
+      readonly slots?: GatewaySlots;
       /** The interval that the peer was told before, or now, if it is new. */
       readonly toldMs: number;
     })

@@ -1,7 +1,6 @@
 import type { Announcement, AnnounceResult, Counts } from './announcement.ts';
 import type { AnnouncePace } from './announce-interval.ts';
-import type { OriginLeases } from './origin-leases.ts';
-import type { AnnounceQuery } from './announce-query.ts';
+import type { OriginClaim, OriginLeases } from './origin-leases.ts';
 import { packEndpoint } from './peer-address.ts';
 import type { OriginAnswer } from '../src/policy/index.ts';
 import type { SwarmTable } from './swarm-table.ts';
@@ -13,6 +12,9 @@ export interface AnnouncerComponents {
   /** Milliseconds that never run backward. */
   readonly monotonicMs: () => number;
 }
+
+/** An announcement, and what it says of the origin. */
+export type OriginQuery = Announcement & { readonly origin?: OriginClaim | undefined };
 
 /** What an announcement led to, and what the peer is told. */
 export interface Announced {
@@ -32,7 +34,8 @@ export class Announcer {
   announce(announcement: Announcement): Announced {
     const { swarms, pace, monotonicMs } = this.#components;
     const nowMs = monotonicMs();
-    const intervalMs = pace.intervalMs(nowMs);
+    const reports = announcement.standing !== undefined && announcement.leftBytes > 0;
+    const intervalMs = reports ? pace.progressIntervalMs(nowMs) : pace.intervalMs(nowMs);
     const result = swarms.announce(announcement, nowMs, intervalMs);
     pace.count(result === 'full' ? intervalMs : result.toldMs);
     return { result, intervalMs, nowMs };
@@ -44,7 +47,7 @@ export class Announcer {
   }
 
   /** What a host that asks is told of the origin. One that ends uses it no more, whatever it says. */
-  answerOrigin(query: AnnounceQuery, nowMs: number): OriginAnswer | undefined {
+  answerOrigin(query: OriginQuery, nowMs: number): OriginAnswer | undefined {
     if (query.origin === undefined) return undefined;
     const { infoHash, peerId, address, port, event } = query;
     const origin = { ...query.origin, wanted: query.origin.wanted && event !== 'stopped' };

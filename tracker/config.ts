@@ -20,6 +20,8 @@ const configSchema = z.strictObject({
   announceIntervalMs: milliseconds,
   /** How often at least, when there is much to do; never less often than the above. */
   maxAnnounceIntervalMs: milliseconds,
+  /** How often hosts of the fleet report while they fetch, while there is little to do. */
+  progressIntervalMs: milliseconds,
   /** Announces a second beyond which peers are told a longer interval. */
   targetAnnounceRate: z.number().min(0.1).max(1e6),
   /** More often than this they shall not, whatever happens. */
@@ -58,6 +60,7 @@ export const defaultConfig: TrackerConfig = {
   directory: 'tracker-data',
   announceIntervalMs: 30_000,
   maxAnnounceIntervalMs: 900_000,
+  progressIntervalMs: 2_000,
   targetAnnounceRate: 5_000,
   minAnnounceIntervalMs: 5_000,
   peerExpiryMarginMs: 10_000,

@@ -1,9 +1,11 @@
+import { PeerGraph, type GatewaySlots, type GraphNode } from '../src/policy/index.ts';
 import { AgeLists, type Aging } from './age-lists.ts';
 import type {
   Announcement,
   AnnounceResult,
   Counts,
   ListedPeer,
+  Standing,
   Transport,
 } from './announcement.ts';
 import { IndexSampler } from './index-sampler.ts';
@@ -29,6 +31,9 @@ interface Peer extends Aging, ListedPeer {
   transport: Transport;
   /** Where it stands in the list of its role, so that it can be taken out at once. */
   place: number;
+  standing: Standing | undefined;
+  /** Of a host of the fleet. */
+  node: GraphNode<Peer> | undefined;
 }
 
 /** Those who can talk to each other. */
@@ -41,6 +46,8 @@ interface SwarmEntry {
   readonly infoHash: string;
   readonly peers: Map<string, Peer>;
   readonly roles: Readonly<Record<Transport, Roles>>;
+  /** Whom hosts of the fleet are connected to. */
+  readonly graphs: Partial<Record<Transport, PeerGraph<Peer>>>;
   completed: number;
 }
 
@@ -58,6 +65,7 @@ const nothing: Counts = { seeds: 0, downloaders: 0, completed: 0 };
 export class SwarmTable {
   readonly #swarms = new Map<string, SwarmEntry>();
   readonly #init: SwarmTableInit;
+  readonly #random: () => number;
   readonly #sampler: IndexSampler;
   readonly #ages: AgeLists;
   #seeds = 0;
@@ -66,6 +74,7 @@ export class SwarmTable {
 
   /** @param components `random` gives numbers from 0 up to, not including, 1 */
   constructor(components: { readonly random: () => number }, init: SwarmTableInit) {
+    this.#random = components.random;
     this.#sampler = new IndexSampler(components.random);
     this.#ages = new AgeLists(init.peerExpiryMarginMs);
     this.#init = init;
@@ -105,7 +114,10 @@ export class SwarmTable {
     if (before !== undefined) this.#unlink(before);
     const peer = this.#link(swarm, before, endpoint, announcement, intervalMs);
     if (announcement.event === 'completed' && peer.leftBytes === 0 && !wasSeed) swarm.completed++;
-    return resultOf(swarm, this.#draw(swarm, peer, announcement), toldMs);
+    const result = resultOf(swarm, this.#draw(swarm, peer, announcement), toldMs);
+    return announcement.standing === undefined
+      ? result
+      : { ...result, ...this.#stand(peer, announcement.standing) };
   }
 
   /** The counts of a swarm; undefined when nobody is in it. */
@@ -147,7 +159,7 @@ export class SwarmTable {
       sealed: { seeds: [], downloaders: [] },
       plain: { seeds: [], downloaders: [] },
     };
-    const swarm = { infoHash, peers: new Map(), roles, completed: 0 };
+    const swarm = { infoHash, peers: new Map(), roles, graphs: {}, completed: 0 };
     this.#swarms.set(infoHash, swarm);
     return swarm;
   }
@@ -172,6 +184,24 @@ export class SwarmTable {
     return drawn;
   }
 
+  /** Puts a host of the fleet into the graph, where it is not there yet. */
+  #stand(peer: Peer, standing: Standing): { ties: ListedPeer[]; slots: GatewaySlots } {
+    const { graphs } = peer.swarm;
+    const graph = (graphs[peer.transport] ??= new PeerGraph({ random: this.#random }));
+    const { zone, rack } = peer.node?.place ?? {};
+    if (zone !== standing.place.zone || rack !== standing.place.rack) this.#unstand(peer);
+    peer.standing = standing;
+    peer.node ??= graph.join(peer, standing.place, peer.leftBytes === 0);
+    const ties = graph.ties(peer.node).map(({ member }) => member);
+    return { ties, slots: graph.slots(peer.node) };
+  }
+
+  #unstand(peer: Peer): void {
+    if (peer.node === undefined) return;
+    peer.swarm.graphs[peer.transport]?.leave(peer.node);
+    peer.node = undefined;
+  }
+
   /** Time never runs backward here. */
   #expire(nowMs: number): void {
     this.#nowMs = Math.max(this.#nowMs, nowMs);
@@ -185,6 +215,7 @@ export class SwarmTable {
   #remove(peer: Peer): void {
     const { swarm } = peer;
     this.#unlink(peer);
+    this.#unstand(peer);
     swarm.peers.delete(peer.endpoint);
     if (swarm.peers.size === 0) this.#swarms.delete(swarm.infoHash);
   }
@@ -204,6 +235,7 @@ export class SwarmTable {
       peer.idTail = tailOf(peerId);
     }
     peer.leftBytes = leftBytes;
+    if (peer.transport !== transport) this.#unstand(peer);
     peer.transport = transport;
     peer.lastSeenMs = this.#nowMs;
     peer.intervalMs = intervalMs;
@@ -235,7 +267,7 @@ function newPeer(swarm: SwarmEntry, endpoint: string): Peer {
   const said = { peerId: '', idTail: 0, leftBytes: 0, transport: 'plain' as const, lastSeenMs: 0 };
   // Its place and its neighbours are known when it is put there.
   const links = { intervalMs: 0, place: 0, older: undefined, newer: undefined } as unknown as Aging;
-  return { swarm, endpoint, ...said, ...links, place: 0 };
+  return { swarm, endpoint, ...said, ...links, place: 0, standing: undefined, node: undefined };
 }
 
 const isSame = (one: Peer, other: Peer): boolean =>

@@ -6,6 +6,7 @@ import { AnnounceFront } from './announce-front.ts';
 import { AnnouncePace } from './announce-interval.ts';
 import { addAnnounceRoutes } from './announce-routes.ts';
 import { Announcer } from './announcer.ts';
+import { addBatchRoutes } from './batch-routes.ts';
 import { requireToken } from './bearer-check.ts';
 import { resolveConfig } from './config.ts';
 import type { TrackerConfig } from './config.ts';
@@ -128,6 +129,7 @@ async function buildApp(parts: Parts): Promise<FastifyInstance> {
   });
   const routes = watchRoutes(app);
   addAnnounceRoutes(app, announces);
+  addBatchRoutes(app, { announcer, metrics });
   addHealthRoutes(app, { releases, metrics });
   await addTufRoutes(app, releases);
   await app.register((v1, _options, done) => {

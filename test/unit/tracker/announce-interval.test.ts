@@ -76,7 +76,7 @@ function simulate(pace: AnnouncePace, startMs: number, seconds: number, peers: n
 }
 
 test('under load the rate comes down to the target and stays there; in quiet the interval is short again', () => {
-  const pace = new AnnouncePace({ ...limits, targetAnnounceRate: 100 });
+  const pace = new AnnouncePace({ ...limits, targetAnnounceRate: 100, progressIntervalMs: 2_000 });
   const rates = simulate(pace, 0, 600, 9_000);
   expect(rates[10]).toBeGreaterThan(250);
   const late = rates.slice(300);
