@@ -15,7 +15,8 @@ export interface FetcherConfig {
   /** Values for what manifests need, by name. */
   readonly supplies: ReadonlyMap<string, string>;
   /** Who may connect, and how many threads carry the data. */
-  readonly transport: Pick<ExchangeInit, 'seal' | 'open' | 'openPort' | 'threads'>;
+  readonly transport: Pick<ExchangeInit, 'seal' | 'open' | 'openPort' | 'threads'> &
+    Partial<Pick<ExchangeInit, 'place' | 'hostName'>>;
   readonly host: string;
   readonly port: number;
   readonly uploadBytesPerSecond: number;

@@ -114,10 +114,9 @@ export class SwarmTable {
     if (before !== undefined) this.#unlink(before);
     const peer = this.#link(swarm, before, endpoint, announcement, intervalMs);
     if (announcement.event === 'completed' && peer.leftBytes === 0 && !wasSeed) swarm.completed++;
-    const result = resultOf(swarm, this.#draw(swarm, peer, announcement), toldMs);
-    return announcement.standing === undefined
-      ? result
-      : { ...result, ...this.#stand(peer, announcement.standing) };
+    const { standing } = announcement;
+    const ties = standing && this.#stand(peer, standing);
+    return { ...resultOf(swarm, this.#draw(swarm, peer, announcement), toldMs), ...ties };
   }
 
   /** The counts of a swarm; undefined when nobody is in it. */
@@ -284,7 +283,7 @@ const resultOf = (
   swarm: SwarmEntry | undefined,
   peers: readonly ListedPeer[],
   toldMs: number,
-): AnnounceResult => ({ ...countsOf(swarm), peers, toldMs });
+): Exclude<AnnounceResult, 'full'> => ({ ...countsOf(swarm), peers, toldMs });
 
 function countsOf(swarm: SwarmEntry | undefined): Counts {
   if (swarm === undefined) return nothing;

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import { ConfigError } from '../errors.ts';
 import type { ExchangeInit } from '../swarm/index.ts';
 import { identityOption, membersOption, openOption, openPortOption } from './options.ts';
@@ -12,6 +12,9 @@ export interface TransportOptions {
   readonly open?: boolean;
   readonly openPort: number;
   readonly threads: number;
+  readonly zone: string;
+  readonly rack: string;
+  readonly hostName: string;
 }
 
 const maxThreads = 64;
@@ -34,8 +37,45 @@ export function addTransportOptions(command: Command): Command {
         .argParser((text: string) => parseInteger(text, 0, maxThreads))
         .env('STARLING_THREADS')
         .default(defaultThreads(), 'by the cores'),
+    )
+    .addOption(placeOption('zone', 'what lies in one zone has fast links within'))
+    .addOption(
+      placeOption('rack', 'within its zone; of a rack only a few hosts fetch from outside'),
+    )
+    .addOption(
+      new Option('--host-name <name>', 'what this host is called where the tracker lists it')
+        .argParser(parseLabel)
+        .env('STARLING_HOST_NAME')
+        .default(ownName(), "the system's"),
     );
 }
+
+const placeOption = (name: 'zone' | 'rack', what: string): Option =>
+  new Option(`--${name} <name>`, `where this host stands: ${what}`)
+    .argParser(parseLabel)
+    .env(`STARLING_${name.toUpperCase()}`)
+    .default('', 'none');
+
+const maxLabelLength = 64;
+
+/** @throws ConfigError for what a tracker would not take as the name of a place or host */
+function parseLabel(text: string): string {
+  if (/^[\w.-]*$/.test(text) && text.length <= maxLabelLength) return text;
+  const rule = `letters, digits, . _ and -, ${maxLabelLength} at most`;
+  throw new ConfigError('CONFIG_INVALID', `"${text}" is no name for a place or a host: ${rule}`);
+}
+
+/** Systems may have names that a tracker would not take. */
+const ownName = (): string =>
+  hostname()
+    .replace(/[^\w.-]/g, '_')
+    .slice(0, maxLabelLength);
+
+/** Of an exchange: how it speaks, and what it says of this host. */
+export type TransportInit = Pick<
+  ExchangeInit,
+  'seal' | 'open' | 'openPort' | 'threads' | 'place' | 'hostName'
+>;
 
 /**
  * Makes of the options what an exchange needs; what has to be closed goes to `resources`.
@@ -47,10 +87,11 @@ export async function openTransport(
   identityPath: string,
   resources: AsyncDisposableStack,
   onWarning: (message: string, error: unknown) => void,
-): Promise<Pick<ExchangeInit, 'seal' | 'open' | 'openPort' | 'threads'>> {
-  const { members: membersPath, open = false, openPort, threads } = options;
+): Promise<TransportInit> {
+  const { members: membersPath, open = false, openPort, threads, hostName } = options;
+  const place = { zone: options.zone, rack: options.rack };
   if (membersPath === undefined) {
-    if (open) return { seal: undefined, open, openPort, threads };
+    if (open) return { seal: undefined, open, openPort, threads, place, hostName };
     throw new ConfigError(
       'CONFIG_MISSING',
       'say who belongs to the fleet: --members FILE, a peer id a line (the command `identity` prints one); or, where anybody may fetch and serve, --open',
@@ -59,5 +100,5 @@ export async function openTransport(
   const { Seal } = await import('../swarm/index.ts');
   const init = { identityPath: options.identity ?? identityPath, membersPath, onWarning };
   const seal = resources.use(await Seal.open(init));
-  return { seal, open, openPort, threads };
+  return { seal, open, openPort, threads, place, hostName };
 }
