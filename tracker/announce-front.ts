@@ -19,6 +19,7 @@ type Serve = (this: Server, socket: Socket) => void;
 export class AnnounceFront {
   /** Connections that are not the HTTP server's. */
   readonly #connections = new Set<FrontConnection>();
+  #closing = false;
 
   constructor(components: AnnounceFrontComponents, init: FrontLimits) {
     const { server } = components;
@@ -32,12 +33,15 @@ export class AnnounceFront {
     };
     server.removeAllListeners('connection');
     server.on('connection', (socket: Socket) => {
-      this.#connections.add(new FrontConnection(socket, context, init));
+      // Who comes that late is told by HTTP that the server closes.
+      if (this.#closing) context.handOver(socket);
+      else this.#connections.add(new FrontConnection(socket, context, init));
     });
   }
 
   /** Ends the connections that it still has: each is between two requests. */
   close(): void {
+    this.#closing = true;
     for (const connection of this.#connections) connection.end();
   }
 }

@@ -12,6 +12,8 @@ export interface FrontLimits {
   readonly maxHeaderBytes: number;
 }
 
+const lastAnswerTimeoutMs = 1_000;
+
 export interface FrontContext {
   readonly announces: HttpAnnounces;
   readonly metrics: TrackerMetrics;
@@ -43,8 +45,9 @@ export class FrontConnection {
     socket.on('close', this.#onClose);
   }
 
-  /** Ends the connection after what is being sent on it. */
+  /** Ends the connection after what is being sent on it, if the client reads that. */
   end(): void {
+    this.#socket.setTimeout(lastAnswerTimeoutMs);
     this.#socket.destroySoon();
   }
 
@@ -95,6 +98,7 @@ export class FrontConnection {
     // It must not flow before somebody listens again, and then it must.
     socket.pause();
     socket.unshift(data);
+    socket.setNoDelay(true);
     this.#context.handOver(socket);
     socket.resume();
   }

@@ -44,7 +44,12 @@ export function createHttpServer(
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
     forceCloseConnections: 'idle',
-    http: { headersTimeout: headersTimeoutMs, maxHeaderSize: maxHeaderBytes },
+    http: {
+      headersTimeout: headersTimeoutMs,
+      maxHeaderSize: maxHeaderBytes,
+      // A call to the system for each connection, which `AnnounceFront` does without.
+      noDelay: false,
+    },
     routerOptions: {
       // Queries are read raw, where they are read: info-hashes are bytes, not text.
       querystringParser: () => ({}),

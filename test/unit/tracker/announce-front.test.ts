@@ -99,7 +99,7 @@ async function runFront(init: Partial<FrontLimits>) {
     server.closeAllConnections();
     server.close();
   });
-  return { server, front, port: (server.address() as AddressInfo).port };
+  return { server, front, announces, port: (server.address() as AddressInfo).port };
 }
 
 test('who says nothing is cut off, before the first request and after an answer', async () => {
@@ -127,6 +127,27 @@ test('a server that closes waits for no connection that only announced', async (
   server.close();
   front.close();
   await closed;
+});
+
+test('a client that reads no answers gets no more of them, and does not hold up the end', async () => {
+  const { port, server, front, announces } = await runFront({});
+  let asked = 0;
+  announces.announce = () => ({ status: 200, body: (asked++, 'x'.repeat(20_000_000)) });
+  const socket = connect(port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.on('error', () => undefined);
+  socket.pause();
+  const [, taken] = await Promise.all([
+    new Promise((resolve) => socket.write(get(announceUrl()), resolve)),
+    once(server, 'connection') as Promise<[Socket]>,
+  ]);
+  await once(taken[0], 'pause');
+  await new Promise((resolve) => socket.write(get(announceUrl()), resolve));
+  const closed = once(server, 'close');
+  server.close();
+  front.close();
+  await closed;
+  expect(asked).toBe(1);
 });
 
 test('only a whole request, with nothing in it that matters, is plain', () => {
