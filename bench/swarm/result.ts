@@ -55,6 +55,7 @@ export interface SwarmSettings {
   readonly sizeBytes: number;
   /** Of a usual link, each way, in bytes of frames. */
   readonly rateBytesPerSecond: number;
+  readonly pieceSizeBytes?: number;
 }
 
 /** All rounds of a scenario. */

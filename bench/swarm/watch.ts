@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-const everyMs = 50;
+const everyMs = 100;
 
 /** Looks again and again until something holds. */
 export async function untilHolds(

@@ -71,6 +71,20 @@ describe('a measured process', () => {
     await expect(running.succeeded()).rejects.toThrow(/exit code 1\nno room/);
   });
 
+  test('gets a signal itself, and its end is told', async () => {
+    await using running = runPython('import time; print(1, flush=True); time.sleep(30)');
+    await running.line(z.literal(1), 'that it is there');
+    await running.send('SIGKILL');
+    expect(await running.ended()).toMatchObject({ code: null, signal: 9 });
+  });
+
+  test('is known by the last line that fits', async () => {
+    await using running = runPython('print(1); print(2); print("text")');
+    await running.succeeded();
+    expect(running.last(z.number())).toBe(2);
+    expect(running.last(z.boolean())).toBeUndefined();
+  });
+
   test('is ended with the bench', async () => {
     const ending = new AbortController();
     await using running = new MeasuredProcess(
