@@ -58,7 +58,7 @@ export class ShapedNetwork implements AsyncDisposable {
     return ['ip', 'netns', 'exec', this.#machine(machine).namespace, ...command];
   }
 
-  /** What was sent to each machine, and over the uplinks: one look at the switch. */
+  /** What was sent to each machine: one look at the switch. */
   async countsAtSwitch(): Promise<ReadonlyMap<string, LinkCount>> {
     const counts = await readCounts(this.#plan.switch);
     return new Map(
