@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { ConfigError } from '../../src/errors.ts';
 import { toDigits } from '../report/index.ts';
-import type { SimulateRun } from './result.ts';
 
 /** A run of the swarm bench: what real hosts needed. */
 const measuredSchema = z.object({
@@ -24,6 +23,13 @@ export interface Measured {
 }
 
 const fileSchema = z.object({ runs: z.array(z.unknown()) });
+
+/** A run of ours. */
+export interface Predicted {
+  readonly name: string;
+  readonly medianHostSeconds: number;
+  readonly lastHostSeconds: number;
+}
 
 /** What was predicted beside what was measured. */
 export interface Comparison {
@@ -67,7 +73,7 @@ function toMeasured(run: z.infer<typeof measuredSchema>): Measured[] {
   return [{ scenario, name, medianHostSeconds, lastHostSeconds }];
 }
 
-export function compare(runs: readonly SimulateRun[], measured: readonly Measured[]): Comparison[] {
+export function compare(runs: readonly Predicted[], measured: readonly Measured[]): Comparison[] {
   return measured.flatMap(({ scenario, name, ...figures }) => {
     const predicted = runs.find((run) => run.name === scenario);
     if (predicted === undefined) return [];

@@ -26,7 +26,9 @@ interface PlannedEvent {
 export class EventQueue {
   readonly #lanes: readonly Lane[];
   readonly #flows: TimeHeap;
+  /** What comes next is last. */
   readonly #planned: PlannedEvent[] = [];
+  #isSorted = true;
   #sequence = 0;
   #now = 0;
   #handled = 0;
@@ -54,7 +56,7 @@ export class EventQueue {
   /** An event of a time that is known from the start. */
   plan(time: number, kind: number, first: number): void {
     this.#planned.push({ time, sequence: this.#sequence++, kind, first });
-    this.#planned.sort((a, b) => b.time - a.time || b.sequence - a.sequence);
+    this.#isSorted = false;
   }
 
   send(lane: number, kind: number, first: number, second: number): void {
@@ -92,6 +94,7 @@ export class EventQueue {
       time = lane.time;
       sequence = lane.sequence;
     }
+    if (!this.#isSorted) this.#sort();
     const planned = this.#planned.at(-1);
     if (planned !== undefined && isBefore(planned, time, sequence))
       return this.#takePlanned(planned);
@@ -110,6 +113,11 @@ export class EventQueue {
     this.second = lane.second;
     lane.shift();
     return true;
+  }
+
+  #sort(): void {
+    this.#planned.sort((a, b) => b.time - a.time || b.sequence - a.sequence);
+    this.#isSorted = true;
   }
 
   #takePlanned({ time, kind, first }: PlannedEvent): true {

@@ -2,7 +2,6 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { compare, readMeasured } from '../../../../bench/simulate/compare.ts';
-import type { SimulateRun } from '../../../../bench/simulate/result.ts';
 import { temporaryDirectory } from '../../../tools/with-temporary-directory.ts';
 
 const fileOf = async (content: string): Promise<string> => {
@@ -15,7 +14,7 @@ const predicted = {
   name: 'equal-16',
   medianHostSeconds: 11,
   lastHostSeconds: 18,
-} as SimulateRun;
+};
 
 describe('what was measured', () => {
   test('is held against what was predicted, by how much the prediction is above it', async () => {
