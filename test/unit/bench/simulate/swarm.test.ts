@@ -71,6 +71,12 @@ describe('a simulated swarm', () => {
     expect(figures.seedCopies).toBeGreaterThanOrEqual(1);
   });
 
+  test('brings a piece into a rack about once: gateways share out what comes from others', async () => {
+    const { uplinkCopies } = await runScenario('racks');
+    expect(uplinkCopies).toBeGreaterThanOrEqual(1);
+    expect(uplinkCopies).toBeLessThan(2);
+  });
+
   test('stops when it is told to', async () => {
     const controller = new AbortController();
     controller.abort();
