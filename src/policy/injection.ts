@@ -29,9 +29,9 @@ export class Injection<Peer> {
     this.#fresh = shuffled(pieceCount, components.random);
   }
 
-  /** Every piece was handed out. What is lost after that is asked for like any other. */
+  /** Every piece is out. What is lost after that is asked for like any other. */
   get isDone(): boolean {
-    return this.#fresh.length === 0;
+    return this.#fresh.length === 0 && this.#handed.size === 0;
   }
 
   addPeer(peer: Peer, pieces: Bitfield | undefined): void {

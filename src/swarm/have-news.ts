@@ -1,7 +1,7 @@
 import type { Peer } from './peer.ts';
 
-/** Pieces that are verified within this time are told together. */
-const gatherMs = 10;
+/** So much time is between two times that news are told; what comes in between is told together. */
+const gatherMs = 5;
 
 /**
  * Tells peers of new pieces, several at a time, and nobody of what he has himself: but who hands out
@@ -11,6 +11,7 @@ export class HaveNews implements Disposable {
   readonly #peers: () => Iterable<Peer>;
   #untold: number[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #isSoon = false;
   #closed = false;
 
   constructor(components: { peers: () => Iterable<Peer> }) {
@@ -20,13 +21,21 @@ export class HaveNews implements Disposable {
   add(piece: number): void {
     if (this.#closed) return;
     this.#untold.push(piece);
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
+    if (this.#timer !== undefined || this.#isSoon) return;
+    // After a silence news are told at once: for who waits for a piece each moment counts.
+    this.#isSoon = true;
+    queueMicrotask(() => {
+      this.#isSoon = false;
       this.#tell();
-    }, gatherMs);
+      this.#timer = setTimeout(() => {
+        this.#timer = undefined;
+        if (this.#untold.length > 0) this.#tell();
+      }, gatherMs);
+    });
   }
 
   #tell(): void {
+    if (this.#closed) return;
     for (const peer of this.#peers()) {
       // It knows other pieces.
       if (peer.isV1Only) continue;

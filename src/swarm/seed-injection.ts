@@ -74,7 +74,8 @@ export class SeedInjection {
   onHave(peer: Peer, piece: number): void {
     if (this.#over) return;
     this.#injection.onHave(piece);
-    this.#hand(peer);
+    if (this.#active && this.#injection.isDone) this.#end();
+    else this.#hand(peer);
   }
 
   /** Called about once a second. */
