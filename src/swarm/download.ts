@@ -226,10 +226,11 @@ export class Download {
     const { windowBytes } = peer.tally;
     const pieceBytes = this.#incoming.metainfo.info.pieceSizeBytes;
     // Small gaps are left open, so that pieces are asked for several at a time.
-    if (source.bytes > 0.75 * windowBytes && source.bytes > 0) return;
+    if (source.bytes > 0.75 * windowBytes && source.bytes > 0 && !peer.isLow) return;
     const wanted: number[] = [];
     while (source.pieces.size < maxPiecesAsked) {
-      if (!hasRequestRoom({ owedBytes: source.bytes, windowBytes, pieceBytes })) break;
+      const isLow = peer.isLow && wanted.length === 0;
+      if (!isLow && !hasRequestRoom({ owedBytes: source.bytes, windowBytes, pieceBytes })) break;
       const piece = this.#pick(peer, source);
       if (piece === undefined) break;
       this.#own(peer, source, piece);

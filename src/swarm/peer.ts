@@ -76,6 +76,8 @@ export class Peer {
   interestedInThem = false;
   /** The pieces of ours that they have, once the number of pieces is known. */
   pieces: Bitfield | undefined;
+  /** What it was asked for is about to end; it can be asked for one piece more. */
+  isLow = false;
   /** How far it is from this host. */
   level: Level = 0;
   /** While the peer hands out pieces: those that it handed to us. Nothing else is asked of it. */
@@ -168,6 +170,10 @@ export class Peer {
         return;
       case 'verified':
       case 'tally':
+        this.#count(event.tally);
+        return;
+      case 'low':
+        this.isLow = true;
         this.#count(event.tally);
         return;
       case 'untrue':
@@ -284,6 +290,7 @@ export class Peer {
   }
 
   want(pieces: readonly number[]): void {
+    this.isLow = false;
     this.flush();
     this.#lane.post({ type: 'want', link: this.link, pieces });
   }

@@ -85,6 +85,9 @@ export class Connection implements DataLink, WireSink {
       onComplete: (task) => {
         this.#accept(task);
       },
+      onLow: () => {
+        this.#report({ type: 'low', link: this.link, tally: this.tally });
+      },
       onReturned: (pieces, why) => {
         this.#report({ type: 'returned', link: this.link, pieces, why });
       },

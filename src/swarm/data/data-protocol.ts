@@ -105,6 +105,8 @@ export type DataEvent =
       readonly pieces: number[];
       tally: Tally;
     }
+  /** What is wanted of this peer is about to end; it can be asked for one piece more. */
+  | { readonly type: 'low'; readonly link: number; readonly tally: Tally }
   /** A piece was not what the image has there. */
   | { readonly type: 'untrue'; readonly link: number; readonly piece: number }
   | {

@@ -9,6 +9,8 @@ export interface FetchQueueEvents {
   send(bytes: Buffer): void;
   /** Every byte of the piece has come; whether it is true is not known yet. */
   onComplete(task: PieceTask): void;
+  /** What is wanted of the peer is about to end: a window's worth is left. */
+  onLow(): void;
   /** The peer does not send these now; they are to be asked of others. */
   onReturned(pieces: readonly number[], why: 'rejected' | 'choked'): void;
 }
@@ -49,6 +51,9 @@ export class FetchQueue {
   #openAt = 0;
   #choked = true;
   #inFlightBytes = 0;
+  /** What is wanted and has not come; of the block that is coming in, all. */
+  #owedBytes = 0;
+  #toldLow = false;
   #inFlight = 0;
   #incoming: Incoming | undefined;
   #probe: { task: PieceTask; request: number } | undefined;
@@ -74,6 +79,8 @@ export class FetchQueue {
       );
       this.#tasks.set(piece, task);
       this.#open.push(task);
+      this.#owedBytes += task.sizeBytes;
+      this.#toldLow = false;
     }
     this.fill();
   }
@@ -96,6 +103,7 @@ export class FetchQueue {
   #cancel(task: PieceTask): void {
     this.#tasks.delete(task.piece);
     task.cancelled = true;
+    this.#owedBytes -= task.owedBytes;
     task.discard();
     if (task.inFlight === 0) return;
     const others = this.#cancelled.get(task.piece);
@@ -157,6 +165,7 @@ export class FetchQueue {
     }
     const { task, request } = found;
     task.reject(request);
+    if (!task.cancelled) this.#owedBytes -= range.lengthBytes;
     this.#answered(range.lengthBytes);
     this.#unmark(task, request);
     if (task.cancelled) {
@@ -193,9 +202,9 @@ export class FetchQueue {
   fill(): void {
     const share = this.#image?.share ?? 1;
     const windowBytes = Math.max(ordinaryRequestBytes, this.window.bytes * share);
-    if (this.#choked || (this.#inFlight > 0 && this.#inFlightBytes > windowBytes * 0.75)) return;
+    if (this.#choked || (this.#inFlight > 0 && this.#comingBytes > windowBytes * 0.75)) return;
     const requests: Buffer[] = [];
-    while (this.#inFlightBytes < windowBytes && this.#inFlight < this.peerQueue) {
+    while (this.#comingBytes < windowBytes && this.#inFlight < this.peerQueue) {
       const task = this.#open[this.#openAt];
       if (task === undefined) break;
       const request = task.cancelled ? undefined : task.nextRequest();
@@ -248,9 +257,26 @@ export class FetchQueue {
     const { task } = incoming;
     if (task?.cancelled === false) task.put(incoming.request, incoming.atBytes, bytes);
     incoming.atBytes += bytes.length;
-    if (incoming.atBytes < incoming.lengthBytes) return;
+    if (incoming.atBytes < incoming.lengthBytes) {
+      if (this.#openAt < this.#open.length) this.fill();
+      this.#tellLow();
+      return;
+    }
     this.#incoming = undefined;
     if (task !== undefined) this.#settle(task, incoming.request, incoming.lengthBytes);
+  }
+
+  /** What was asked for and is still to come. */
+  get #comingBytes(): number {
+    return this.#inFlightBytes - (this.#incoming?.atBytes ?? 0);
+  }
+
+  #tellLow(): void {
+    if (this.#toldLow) return;
+    const incoming = this.#incoming?.task?.cancelled === false ? this.#incoming.atBytes : 0;
+    if (this.#owedBytes - incoming > this.window.bytes) return;
+    this.#toldLow = true;
+    this.#events.onLow();
   }
 
   #settle(task: PieceTask, request: number, lengthBytes: number): void {
@@ -259,9 +285,13 @@ export class FetchQueue {
     this.window.received(lengthBytes, this.#now());
     if (task.cancelled) {
       if (task.inFlight === 0) this.#forget(task);
-    } else if (task.isComplete) {
-      this.#tasks.delete(task.piece);
-      this.#events.onComplete(task);
+    } else {
+      this.#owedBytes -= lengthBytes;
+      if (task.isComplete) {
+        this.#tasks.delete(task.piece);
+        this.#events.onComplete(task);
+      }
+      this.#tellLow();
     }
     this.fill();
   }

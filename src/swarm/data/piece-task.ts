@@ -49,6 +49,15 @@ export class PieceTask {
     return this.#received === this.requestCount;
   }
 
+  /** What has not come in whole requests. */
+  get owedBytes(): number {
+    let bytes = 0;
+    for (let request = 0; request < this.requestCount; request++) {
+      if (this.#state[request] !== received) bytes += this.lengthOf(request);
+    }
+    return bytes;
+  }
+
   lengthOf(request: number): number {
     return Math.min(this.requestBytes, this.sizeBytes - request * this.requestBytes);
   }

@@ -71,7 +71,8 @@ class Conversation {
           this.complete.push(task);
           this.pool.give(task.detach());
         },
-        onReturned: (pieces) => {
+        onLow: () => undefined,
+      onReturned: (pieces) => {
           for (const piece of pieces) expect(this.wanted.delete(piece)).toBe(true);
         },
       },
