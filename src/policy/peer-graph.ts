@@ -41,7 +41,10 @@ export interface PeerGraphInit {
  * Degree 6 spread fastest among 16 and 32 simulated hosts (docs/swarm.md): with more, each piece
  * takes longer to be whole at the first; with fewer, links lie idle.
  */
-export const defaultPeerGraphInit: PeerGraphInit = { nearRings: 3, farRings: 2, gateways: 3 };
+export const defaultPeerGraphInit: PeerGraphInit = { nearRings: 4, farRings: 2, gateways: 3 };
+
+/** In a small rack rings coincide in places; so many are looked at for one where they don't. */
+const placeAttempts = 6;
 
 /** A member's place in one ring. */
 interface Link<Member> {
@@ -161,14 +164,36 @@ export class PeerGraph<Member> {
   #sit(node: GraphNode<Member>, group: Group<Member>): void {
     const rings = group.level === 0 ? this.#init.nearRings : this.#init.farRings;
     const links: Link<Member>[] = [];
+    const known = new Set<GraphNode<Member>>();
     for (let ring = 0; ring < rings; ring++) {
-      const at = Math.floor(this.#random() * group.nodes.length);
-      links.push(linkAfter(node, group.nodes[at]?.seats[group.level]?.links[ring]));
+      const link = linkAfter(node, this.#placeIn(group, ring, known));
+      known.add(link.previous.node).add(link.next.node);
+      links.push(link);
     }
     node.seats.push({ group, links, at: group.nodes.length, slot: undefined });
     group.nodes.push(node);
     this.#groups.set(group.key, group);
     this.#appoint(group, node);
+  }
+
+  /** A random place in a ring, where it can be between two that it is not beside in another ring. */
+  #placeIn(
+    group: Group<Member>,
+    ring: number,
+    known: ReadonlySet<GraphNode<Member>>,
+  ): Link<Member> | undefined {
+    let best: Link<Member> | undefined;
+    let bestNew = -1;
+    for (let attempt = 0; attempt < placeAttempts && bestNew < 2; attempt++) {
+      const at = Math.floor(this.#random() * group.nodes.length);
+      const link = group.nodes[at]?.seats[group.level]?.links[ring];
+      if (link === undefined) break;
+      const unknown = [link.node, link.next.node].filter((other) => !known.has(other)).length;
+      if (unknown <= bestNew) continue;
+      best = link;
+      bestNew = unknown;
+    }
+    return best;
   }
 
   /** Makes it a gateway of the group if one is wanted. */

@@ -300,7 +300,9 @@ export class Download {
     return next;
   }
 
+  /** Only when there is nothing left to begin: until then what others send comes early enough. */
   #pickDoubled(peer: Peer, source: Source): number | undefined {
+    if (this.#picker.wantedCount > 0) return undefined;
     const helper = this.#paceOf(peer, source);
     const { askable } = peer;
     for (const [piece, owners] of this.#owners) {
