@@ -18,8 +18,8 @@ export const defaultConfig: SwarmConfig = {
   peers: ['starling', 'libtorrent', 'aria2c', 'webtorrent', 'curl+nginx'],
   rounds: 3,
   sizeBytes: 64 << 20,
-  // 40 Mbit/s: then two cores have time left with 16 hosts.
-  rateBytesPerSecond: 5e6,
+  // 20 Mbit/s: then two cores have time left with 16 hosts.
+  rateBytesPerSecond: 2.5e6,
   directory: '/dev/shm',
   seed: 'starling',
 };

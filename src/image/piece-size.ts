@@ -1,4 +1,4 @@
-const smallestBytes = 256 << 10;
+const smallestBytes = 64 << 10;
 const largestBytes = 16 << 20;
 
 /**

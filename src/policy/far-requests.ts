@@ -20,7 +20,7 @@ export interface FarRequest {
 }
 
 /** One who is next in the order waits until the one before could have fetched the piece twice. */
-const patience = { times: 2, leastMs: 50, mostMs: 5_000 };
+const patience = { times: 6, leastMs: 200, mostMs: 5_000 };
 
 /**
  * Whether a piece is asked of a peer outside the own rack (or zone), so that each comes in about

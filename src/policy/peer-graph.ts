@@ -41,7 +41,7 @@ export interface PeerGraphInit {
  * Degree 6 spread fastest among 16 and 32 simulated hosts (docs/swarm.md): with more, each piece
  * takes longer to be whole at the first; with fewer, links lie idle.
  */
-export const defaultPeerGraphInit: PeerGraphInit = { nearRings: 4, farRings: 2, gateways: 3 };
+export const defaultPeerGraphInit: PeerGraphInit = { nearRings: 4, farRings: 3, gateways: 6 };
 
 /** In a small rack rings coincide in places; so many are looked at for one where they don't. */
 const placeAttempts = 6;

@@ -89,7 +89,8 @@ export class PiecePicker {
         bits &= ~(0x80 >> highest);
         const piece = 8 * at + highest;
         const level = this.availability(piece);
-        if (level >= bestLevel || !(whole || pieces.has(piece))) continue;
+        // A condition is told of all: some wait for how long they were asked for.
+        if (!(whole || pieces.has(piece)) || level >= bestLevel) continue;
         if (level <= rarest) return piece;
         best = piece;
         bestLevel = level;

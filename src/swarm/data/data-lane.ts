@@ -23,6 +23,7 @@ export class ThreadLane implements DataLane {
   links = 0;
   readonly #worker: Worker;
   readonly #ended: Promise<void>;
+  #commands: DataCommand[] = [];
   #ending = false;
 
   constructor(events: DataLaneEvents, init: DataPlaneInit) {
@@ -50,8 +51,14 @@ export class ThreadLane implements DataLane {
     });
   }
 
+  /** What is said in one go of the event loop goes together: to wake a thread costs more than that. */
   post(command: DataCommand): void {
-    this.#worker.postMessage(command);
+    if (this.#commands.push(command) > 1) return;
+    queueMicrotask(() => {
+      const commands = this.#commands;
+      this.#commands = [];
+      this.#worker.postMessage(commands);
+    });
   }
 
   async end(): Promise<void> {

@@ -13,6 +13,6 @@ const plane = new DataPlane(
   workerData as DataPlaneInit,
 );
 
-parentPort?.on('message', (command: DataCommand) => {
-  plane.obey(command);
+parentPort?.on('message', (commands: readonly DataCommand[]) => {
+  for (const command of commands) plane.obey(command);
 });
