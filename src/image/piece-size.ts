@@ -8,7 +8,7 @@ const largestBytes = 16 << 20;
 const mostPieces = 2_048;
 
 /**
- * The piece size for an image of this size: a power of two from 256 KiB to 16 MiB. It depends on
+ * The piece size for an image of this size: a power of two from 64 KiB to 16 MiB. It depends on
  * nothing but the size, in steps of two, so that releases of about the same size have the same.
  */
 export function choosePieceSize(imageBytes: number): number {

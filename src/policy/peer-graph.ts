@@ -77,6 +77,8 @@ interface Group<Member> {
   readonly key: string;
   readonly parent: Group<Member> | undefined;
   readonly nodes: GraphNode<Member>[];
+  /** How many groups below it have members: of one alone nobody need stand for it. */
+  parts: number;
   /** Who stands for it at the level above; by slot, with gaps. Seeds do without a slot. */
   readonly gateways: (GraphNode<Member> | undefined)[];
   readonly seedGateways: Set<GraphNode<Member>>;
@@ -129,12 +131,14 @@ export class PeerGraph<Member> {
       ties.set(other, { member: other.member, level });
     };
     for (const seat of node.seats) {
+      const { level, parts, parent } = seat.group;
+      if (level > 0 && parts < 2) continue;
       for (const { next, previous } of seat.links) {
         add(next.node);
         add(previous.node);
       }
       // Gateways of one group know each other: they share out what comes from outside.
-      if (seat.slot === undefined) continue;
+      if (seat.slot === undefined || (parent?.parts ?? 0) < 2) continue;
       for (const other of seat.group.gateways) if (other !== undefined) add(other);
     }
     return [...ties.values()];
@@ -154,7 +158,8 @@ export class PeerGraph<Member> {
   #group(key: string, level: Level, parent: Group<Member> | undefined): Group<Member> {
     let group = this.#groups.get(key);
     if (group === undefined) {
-      group = { level, key, parent, nodes: [], gateways: [], seedGateways: new Set() };
+      const gateways: Group<Member>['gateways'] = [];
+      group = { level, key, parent, nodes: [], parts: 0, gateways, seedGateways: new Set() };
       this.#groups.set(key, group);
     }
     return group;
@@ -171,7 +176,7 @@ export class PeerGraph<Member> {
       links.push(link);
     }
     node.seats.push({ group, links, at: group.nodes.length, slot: undefined });
-    group.nodes.push(node);
+    if (group.nodes.push(node) === 1 && group.parent !== undefined) group.parent.parts += 1;
     this.#groups.set(group.key, group);
     this.#appoint(group, node);
   }
@@ -225,7 +230,10 @@ export class PeerGraph<Member> {
       const moved = last.seats[group.level];
       if (moved !== undefined) moved.at = seat.at;
     }
-    if (group.nodes.length === 0) this.#groups.delete(group.key);
+    if (group.nodes.length === 0) {
+      this.#groups.delete(group.key);
+      if (group.parent !== undefined) group.parent.parts -= 1;
+    }
     const stood = seat.slot !== undefined || group.seedGateways.delete(node);
     if (seat.slot !== undefined) group.gateways[seat.slot] = undefined;
     if (stood) this.#replace(group, node);

@@ -1,5 +1,5 @@
 /** How far ahead a peer is asked beyond the time that an answer takes. */
-const aheadSeconds = 0.05;
+const aheadSeconds = 0.1;
 const startBytes = 256 << 10;
 const minBytes = 64 << 10;
 const maxBytes = 8 << 20;

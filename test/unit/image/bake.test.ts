@@ -305,7 +305,7 @@ test('a tree without a name or version for it is refused', async () => {
 
 test('an image is hybrid where padding is cheap, and as told', async () => {
   const small = { a: 'x', b: 'y' };
-  const large = { a: seededBytes(1, 8 << 20) };
+  const large = { a: seededBytes(1, 2 << 20) };
   const isHybrid = async (tree: TreeSketch, hybrid: boolean | undefined) =>
     (await inspect(await bakeSketch(await temporaryDirectory(), tree, { hybrid }))).hybrid;
   expect(await isHybrid(small, undefined)).toBe(false);

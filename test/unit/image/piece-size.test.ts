@@ -3,8 +3,10 @@ import { choosePieceSize } from '../../../src/image/piece-size.ts';
 
 const [kib, mib, gib] = [1 << 10, 1 << 20, 1 << 30];
 
-test('pieces are from 256 KiB to 16 MiB, by the size of the image alone', () => {
-  expect(choosePieceSize(0)).toBe(256 * kib);
+test('pieces are from 64 KiB to 16 MiB, by the size of the image alone', () => {
+  expect(choosePieceSize(0)).toBe(64 * kib);
+  expect(choosePieceSize(128 * mib)).toBe(64 * kib);
+  expect(choosePieceSize(128 * mib + 1)).toBe(128 * kib);
   expect(choosePieceSize(512 * mib)).toBe(256 * kib);
   expect(choosePieceSize(512 * mib + 1)).toBe(512 * kib);
   expect(choosePieceSize(gib)).toBe(512 * kib);
