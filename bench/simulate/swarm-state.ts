@@ -42,8 +42,8 @@ export const kinds = {
   death: 11,
 } as const;
 
-/** Times of src/swarm: news of pieces are gathered; hosts look about; who is silent is given up. */
-const times = { gatherSeconds: 0.01, tickSeconds: 1, silenceSeconds: 20 };
+/** Times of src/swarm: news of pieces are gathered, if they come soon after others; hosts look about; who is silent is given up. */
+const times = { gatherSeconds: 0.002, tickSeconds: 1, silenceSeconds: 20 };
 
 /** Lanes of the event queue: messages by distance, news of pieces by distance, and these. */
 export const lanes = { news: 3, tick: 6, silence: 7 } as const;
