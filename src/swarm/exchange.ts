@@ -160,7 +160,7 @@ export class Exchange implements AsyncDisposable {
   /**
    * Opens the listeners.
    * @throws ConfigError CONFIG_IN_USE when an address can't be listened on; CONFIG_MISSING when it is
-   * neither said who belongs nor that anybody does
+   * neither said who belongs nor that anybody does; CONFIG_INVALID for a tracker that is no URL
    */
   static async open(
     components: ExchangeComponents,
@@ -173,6 +173,7 @@ export class Exchange implements AsyncDisposable {
         'say who belongs to the fleet, for a sealed swarm, or that it is open to anybody',
       );
     }
+    whole.trackers.forEach(checkTrackerUrl);
     const exchange = new Exchange(components, whole);
     try {
       await components.store.open();
@@ -655,6 +656,11 @@ export class Exchange implements AsyncDisposable {
     for (const peer of [...this.#peers.values()]) peer.close();
     await this.#lanes.end();
   }
+}
+
+function checkTrackerUrl(url: string): void {
+  if (/^https?:$/.test(URL.parse(url)?.protocol ?? '')) return;
+  throw new ConfigError('CONFIG_INVALID', `"${url}" is not the http or https URL of a tracker`);
 }
 
 /** BEP 52, 'Upgrade Path': who knows v2 is answered with the v2 hash. */

@@ -158,7 +158,7 @@ describe('seeder bake', () => {
       infoHash: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
       bytes: expect.any(Number) as number,
       files: 3,
-      pieceSizeBytes: 262_144,
+      pieceSizeBytes: 65_536,
     });
     const kept = await readdir(join(directory, 'store'), { recursive: true });
     expect(kept.filter((path) => path.endsWith(`/${String(baked.id)}.torrent`))).toHaveLength(1);
