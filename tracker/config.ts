@@ -46,6 +46,12 @@ const configSchema = z.strictObject({
   ]),
   /** After so long the lease of a silent host is over; hosts are told half of it. */
   originLeaseMs: z.int().min(2_000).max(86_400_000),
+  /** How often who watches a swarm is told what has changed. */
+  watchIntervalMs: milliseconds,
+  /** After so long without news it gets a sign of life; connections are closed after 60 s of silence. */
+  watchHeartbeatMs: milliseconds.max(30_000),
+  /** What may wait for a watcher that does not read before it is dropped. */
+  watchBufferBytes: z.int().min(1),
   /** How long requests under way may take to end when the tracker is stopped. */
   closeGraceMs: milliseconds,
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
@@ -72,6 +78,9 @@ export const defaultConfig: TrackerConfig = {
   originAskers: 3,
   originBudget: { copies: 1.5 },
   originLeaseMs: 30_000,
+  watchIntervalMs: 1_000,
+  watchHeartbeatMs: 15_000,
+  watchBufferBytes: 1 << 20,
   closeGraceMs: 5_000,
   logLevel: 'info',
 };

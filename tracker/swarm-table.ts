@@ -32,9 +32,23 @@ interface Peer extends Aging, ListedPeer {
   /** Where it stands in the list of its role, so that it can be taken out at once. */
   place: number;
   standing: Standing | undefined;
+  readonly arrival: number;
   /** Of a host of the fleet. */
   node: GraphNode<Peer> | undefined;
 }
+
+/** A host of the fleet in a swarm. */
+export interface ListedHost extends ListedPeer {
+  readonly standing: Standing;
+  /** Grows from one that came to the next. */
+  readonly arrival: number;
+}
+
+/**
+ * Told at once of a peer that announced itself in a watched swarm, or left it, and of what that had
+ * said before as a host of the fleet. It must not call the table.
+ */
+export type OnSwarmChange = (peer: ListedPeer, before: Standing | undefined) => void;
 
 /** Those who can talk to each other. */
 interface Roles {
@@ -68,6 +82,8 @@ export class SwarmTable {
   readonly #random: () => number;
   readonly #sampler: IndexSampler;
   readonly #ages: AgeLists;
+  readonly #watched = new Map<string, OnSwarmChange>();
+  #arrivals = 0;
   #seeds = 0;
   #downloaders = 0;
   #nowMs = -Infinity;
@@ -115,7 +131,9 @@ export class SwarmTable {
     const peer = this.#link(swarm, before, endpoint, announcement, intervalMs);
     if (announcement.event === 'completed' && peer.leftBytes === 0 && !wasSeed) swarm.completed++;
     const { standing } = announcement;
+    const stoodBefore = before?.standing;
     const ties = standing && this.#stand(peer, standing);
+    this.#watched.get(infoHash)?.(peer, stoodBefore);
     return { ...resultOf(swarm, this.#draw(swarm, peer, announcement), toldMs), ...ties };
   }
 
@@ -146,6 +164,26 @@ export class SwarmTable {
       listed.push(peer);
     }
     return listed;
+  }
+
+  /** The hosts of the fleet in a swarm, those first that came first. Nothing may change meanwhile. */
+  *hosts(infoHash: string, nowMs: number): Generator<ListedHost> {
+    this.#expire(nowMs);
+    for (const peer of this.#swarms.get(infoHash)?.peers.values() ?? []) {
+      if (isHost(peer)) yield peer;
+    }
+  }
+
+  /** A host of the fleet by its address and port; undefined when it is not in the swarm (any more). */
+  host(infoHash: string, endpoint: string): ListedHost | undefined {
+    const peer = this.#swarms.get(infoHash)?.peers.get(endpoint);
+    return peer !== undefined && isHost(peer) ? peer : undefined;
+  }
+
+  /** Tells of changes in a swarm, be there one or not, until it is told of none: undefined. */
+  watch(infoHash: string, onChange: OnSwarmChange | undefined): void {
+    if (onChange === undefined) this.#watched.delete(infoHash);
+    else this.#watched.set(infoHash, onChange);
   }
 
   #hasRoom(swarm: SwarmEntry | undefined): boolean {
@@ -217,6 +255,7 @@ export class SwarmTable {
     this.#unstand(peer);
     swarm.peers.delete(peer.endpoint);
     if (swarm.peers.size === 0) this.#swarms.delete(swarm.infoHash);
+    this.#watched.get(swarm.infoHash)?.(peer, peer.standing);
   }
 
   /** Puts a peer, new or unlinked, into the list of its role and where its age is known. */
@@ -227,7 +266,7 @@ export class SwarmTable {
     { peerId, leftBytes, transport }: Announcement,
     intervalMs: number,
   ): Peer {
-    const peer = before ?? newPeer(swarm, endpoint);
+    const peer = before ?? newPeer(swarm, endpoint, ++this.#arrivals);
     // Who says the same id again need not keep the new string.
     if (peer.peerId !== peerId) {
       peer.peerId = peerId;
@@ -262,11 +301,14 @@ export class SwarmTable {
   }
 }
 
-function newPeer(swarm: SwarmEntry, endpoint: string): Peer {
+const isHost = (peer: Peer): peer is Peer & ListedHost => peer.standing !== undefined;
+
+function newPeer(swarm: SwarmEntry, endpoint: string, arrival: number): Peer {
   const said = { peerId: '', idTail: 0, leftBytes: 0, transport: 'plain' as const, lastSeenMs: 0 };
   // Its place and its neighbours are known when it is put there.
   const links = { intervalMs: 0, place: 0, older: undefined, newer: undefined } as unknown as Aging;
-  return { swarm, endpoint, ...said, ...links, place: 0, standing: undefined, node: undefined };
+  const fleet = { standing: undefined, node: undefined };
+  return { swarm, endpoint, arrival, ...said, ...links, place: 0, ...fleet };
 }
 
 const isSame = (one: Peer, other: Peer): boolean =>

@@ -22,6 +22,7 @@ import { ReleaseStore } from './release-store.ts';
 import { listenHttp, listenUdp, reachableHost } from './listen.ts';
 import { addSwarmRoutes } from './swarm-routes.ts';
 import { SwarmTable } from './swarm-table.ts';
+import { SwarmWatches } from './swarm-watches.ts';
 import { addTufRoutes } from './tuf-routes.ts';
 import type { UdpServer } from './udp-server.ts';
 
@@ -123,8 +124,10 @@ async function buildApp(parts: Parts): Promise<FastifyInstance> {
   const app = createHttpServer({ log, metrics }, { maxConnections: config.maxConnections });
   const announces = new HttpAnnounces({ announcer, metrics }, config);
   const front = new AnnounceFront({ server: app.server, announces, metrics }, frontLimits);
+  const watches = new SwarmWatches({ swarms, monotonicMs }, config);
   app.addHook('preClose', (done) => {
     front.close();
+    watches.close();
     done();
   });
   const routes = watchRoutes(app);
@@ -135,7 +138,7 @@ async function buildApp(parts: Parts): Promise<FastifyInstance> {
   await app.register((v1, _options, done) => {
     requireToken(v1, token);
     addReleaseRoutes(v1, { releases, metrics });
-    addSwarmRoutes(v1, { swarms, monotonicMs });
+    addSwarmRoutes(v1, { swarms, watches, monotonicMs });
     done();
   });
   refuseOtherMethods(app, routes);

@@ -10,5 +10,6 @@ export type {
   TrackerClientInit,
 } from './tracker-client.ts';
 export * from './schemas.ts';
+export * from './progress-schemas.ts';
 export { FetcherClient } from './fetcher-client.ts';
 export * from './fetcher-schemas.ts';

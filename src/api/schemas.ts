@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { fleetProgressSchema, swarmHostSchema } from './progress-schemas.ts';
 
 /**
  * The shapes of the tracker's REST interface. Requests are strict: what is not known is refused.
@@ -77,8 +78,22 @@ export const swarmPeerSchema = z.object({
   lastSeenAgoMs: count,
 });
 
+/** A swarm, and how far the hosts of the fleet in it are. */
+export const swarmProgressSchema = swarmSummarySchema.extend({ progress: fleetProgressSchema });
+
+/** What `GET /v1/swarms/:infoHash/events` tells. */
+export const swarmEventSchema = z.discriminatedUnion('event', [
+  z.object({ event: z.literal('summary'), data: swarmProgressSchema }),
+  /** A host came, or its state or its pieces changed. */
+  z.object({ event: z.literal('host'), data: swarmHostSchema }),
+  /** A host left, or was silent for too long. */
+  z.object({ event: z.literal('gone'), data: swarmHostSchema.pick({ address: true, port: true }) }),
+  /** Nobody is in the swarm any more; nothing follows. */
+  z.object({ event: z.literal('end'), data: z.object({ infoHash: shortInfoHash }) }),
+]);
+
 /** `GET /v1/swarms/:infoHash`. */
-export const swarmSchema = swarmSummarySchema.extend({
+export const swarmSchema = swarmProgressSchema.extend({
   total: count,
   peers: z.array(swarmPeerSchema).max(maxListed),
 });
@@ -103,6 +118,8 @@ export type Releases = z.output<typeof releasesSchema>;
 export type SwarmSummary = z.output<typeof swarmSummarySchema>;
 export type Swarms = z.output<typeof swarmsSchema>;
 export type SwarmPeer = z.output<typeof swarmPeerSchema>;
+export type SwarmProgressSummary = z.output<typeof swarmProgressSchema>;
+export type SwarmEvent = z.output<typeof swarmEventSchema>;
 export type Swarm = z.output<typeof swarmSchema>;
 export type Health = z.output<typeof healthSchema>;
 export type Problem = z.output<typeof problemSchema>;

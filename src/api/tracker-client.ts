@@ -1,15 +1,19 @@
 import type * as z from 'zod';
-import { ConfigError, TrackerError } from '../errors.ts';
+import { ConfigError, StarlingError, TrackerError } from '../errors.ts';
 import { readBoundedBody } from './bounded-body.ts';
+import { swarmHostsSchema, type SwarmHosts } from './progress-schemas.ts';
+import { readEvents, type ServerSentEvent } from './read-events.ts';
 import { refusalOf, unreachable } from './refusal.ts';
 import {
   healthSchema,
   releasePushedSchema,
   releasesSchema,
+  swarmEventSchema,
   swarmSchema,
   swarmsSchema,
 } from './schemas.ts';
-import type { Health, ReleasePush, ReleasePushed, Releases, Swarm, Swarms } from './schemas.ts';
+import type { Health, ReleasePush, ReleasePushed, Releases } from './schemas.ts';
+import type { Swarm, SwarmEvent, Swarms } from './schemas.ts';
 
 export interface TrackerClientComponents {
   /** How requests are made; the global fetch if nothing else is said. */
@@ -21,7 +25,10 @@ export interface TrackerClientInit {
   readonly url: string;
   /** The bearer token; only /v1 asks for it, and only /v1 is told. */
   readonly token?: string | undefined;
-  /** How long one request may take, its answer read to the end included. */
+  /**
+   * How long one request may take, its answer read to the end included; of a stream of events how
+   * long it may be silent, which must be longer than the tracker's pause between signs of life.
+   */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -46,6 +53,9 @@ interface Answer {
 const defaultTimeoutMs = 30_000;
 const maxAnswerBytes = 64 * 1024 * 1024;
 const maxSmallAnswerBytes = 64 * 1024;
+const knownEvents: ReadonlySet<string> = new Set(
+  swarmEventSchema.options.flatMap(({ shape }) => [...shape.event.values]),
+);
 
 /**
  * Speaks with a tracker's REST interface and reads its TUF repository. Nothing it brings is believed
@@ -99,6 +109,47 @@ export class TrackerClient {
     return this.#json(swarmSchema, { path, maxBytes: maxAnswerBytes }, options);
   }
 
+  /** A page of the fleet's hosts in a swarm; `after` is what the page before called `next`. */
+  swarmHosts(
+    infoHash: string,
+    page: { readonly limit?: number | undefined; readonly after?: string | undefined } = {},
+    options: RequestOptions = {},
+  ): Promise<SwarmHosts> {
+    const query = new URLSearchParams();
+    if (page.limit !== undefined) query.set('limit', String(page.limit));
+    if (page.after !== undefined) query.set('after', page.after);
+    const path = `/v1/swarms/${encodeURIComponent(infoHash)}/hosts?${query.toString()}`;
+    return this.#json(swarmHostsSchema, { path, maxBytes: maxAnswerBytes }, options);
+  }
+
+  /**
+   * Tells what changes in a swarm, until nobody is in it (the event `end`) or the tracker stops
+   * telling (no `end`: ask again). Events that a newer tracker has are passed over.
+   */
+  async *watchSwarm(infoHash: string, options: RequestOptions = {}): AsyncGenerator<SwarmEvent> {
+    options.signal?.throwIfAborted();
+    const path = `/v1/swarms/${encodeURIComponent(infoHash)}/events`;
+    const url = `${this.url}${path}`;
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), this.#timeoutMs);
+    try {
+      const response = await this.#send({ path, maxBytes: 0 }, silence.signal, options);
+      if (response.status !== 200) {
+        const body = await readBoundedBody(response, maxSmallAnswerBytes);
+        throw refusalOf({ status: response.status, body, url });
+      }
+      for await (const said of readEvents(response, () => timer.refresh())) {
+        const event = readSwarmEvent(said, url);
+        if (event !== undefined) yield event;
+        if (event?.event === 'end') return;
+      }
+    } catch (cause) {
+      throw this.#failure(cause, url, silence.signal, options);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   /** A file of the TUF repository; undefined when there is none of that name. */
   async metadata(
     name: string,
@@ -137,24 +188,31 @@ export class TrackerClient {
     const url = `${this.url}${call.path}`;
     const timeout = new AbortController();
     const timer = setTimeout(() => timeout.abort(), this.#timeoutMs);
-    const signals = options.signal === undefined ? [] : [options.signal];
     try {
-      const response = await this.#fetch(url, {
-        ...this.#request(call),
-        // A redirect would take the token elsewhere; a tracker never sends one.
-        redirect: 'manual',
-        signal: AbortSignal.any([timeout.signal, ...signals]),
-      });
+      const response = await this.#send(call, timeout.signal, options);
       const maxBytes = response.ok ? call.maxBytes : Math.max(call.maxBytes, maxSmallAnswerBytes);
       const body = await readBoundedBody(response, maxBytes);
       return { status: response.status, body, url };
     } catch (cause) {
-      if (cause instanceof TrackerError) throw cause;
-      if (options.signal?.aborted === true) throw options.signal.reason;
-      throw unreachable(url, cause, timeout.signal.aborted ? this.#timeoutMs : undefined);
+      throw this.#failure(cause, url, timeout.signal, options);
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  #send(call: Call, timeout: AbortSignal, { signal }: RequestOptions): Promise<Response> {
+    return this.#fetch(`${this.url}${call.path}`, {
+      ...this.#request(call),
+      // A redirect would take the token elsewhere; a tracker never sends one.
+      redirect: 'manual',
+      signal: AbortSignal.any(signal === undefined ? [timeout] : [timeout, signal]),
+    });
+  }
+
+  #failure(cause: unknown, url: string, timeout: AbortSignal, { signal }: RequestOptions): unknown {
+    if (cause instanceof StarlingError) return cause;
+    if (signal?.aborted === true) return signal.reason;
+    return unreachable(url, cause, timeout.aborted ? this.#timeoutMs : undefined);
   }
 
   #request(call: Call): { method: string; headers: Record<string, string>; body?: string } {
@@ -165,6 +223,17 @@ export class TrackerClient {
     if (call.body === undefined) return { method: call.method ?? 'GET', headers };
     headers['content-type'] = 'application/json';
     return { method: call.method ?? 'GET', headers, body: JSON.stringify(call.body) };
+  }
+}
+
+/** @returns undefined for an event that is not known */
+function readSwarmEvent(said: ServerSentEvent, url: string): SwarmEvent | undefined {
+  if (!knownEvents.has(said.event)) return undefined;
+  try {
+    return swarmEventSchema.parse({ event: said.event, data: JSON.parse(said.data) as unknown });
+  } catch (cause) {
+    const what = `${url} sent an event "${said.event}" that is not what a tracker sends`;
+    throw new TrackerError('TRACKER_FAILED', what, { cause, evidence: { url } });
   }
 }
 
