@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { RequestListener, Server } from 'node:http';
+import type { RequestListener, Server, ServerResponse } from 'node:http';
 import { expect, onTestFinished, test } from 'vitest';
-import { TrackerClient } from '../../../src/api/index.ts';
+import { TrackerClient, type SwarmEvent } from '../../../src/api/index.ts';
 import { ConfigError, RepositoryError, TrackerError } from '../../../src/errors.ts';
 
 /** A server that answers as it likes; ends with the test. */
@@ -156,4 +156,44 @@ test('a signal ends a request with its own reason', async () => {
   const { signal } = controller;
   await expect(client(url).swarms({ signal })).rejects.toBe(reason);
   await expect(client(url).swarm('00', { signal })).rejects.toBe(reason);
+});
+
+async function watch(url: string, timeoutMs?: number): Promise<SwarmEvent[]> {
+  const tracker = client(url, timeoutMs === undefined ? {} : { timeoutMs });
+  const seen: SwarmEvent[] = [];
+  for await (const event of tracker.watchSwarm('00')) seen.push(event);
+  return seen;
+}
+
+const streamed = { 'content-type': 'text/event-stream' };
+const gone = 'event: gone\ndata: {"address":"127.0.0.1","port":7}\n\n';
+
+test('events are read however they were cut, and those of a newer tracker passed over', async () => {
+  const text = `retry: 1\n\n:\n\nevent: later\ndata: x\n\n${gone}`;
+  const url = await serve((_request, response) => {
+    response.writeHead(200, streamed);
+    const write = (at: number) => {
+      if (at === text.length) response.end();
+      else response.write(text[at], () => write(at + 1));
+    };
+    write(0);
+  });
+  expect(await watch(url)).toEqual([{ event: 'gone', data: { address: '127.0.0.1', port: 7 } }]);
+});
+
+test('a stream that falls silent, breaks or makes no sense is a failure, not an end', async () => {
+  const fail = async (write: (response: ServerResponse) => void) => {
+    const url = await serve((_request, response) => {
+      response.writeHead(200, streamed).write(gone, () => write(response));
+    });
+    return watch(url, 200);
+  };
+  const unreachable = { code: 'TRACKER_UNREACHABLE' };
+  await expect(fail(() => undefined)).rejects.toMatchObject(unreachable);
+  await expect(fail((response) => response.destroy())).rejects.toMatchObject(unreachable);
+  const failed = { code: 'TRACKER_FAILED' };
+  const wrong = 'event: gone\ndata: {"port":"x"}\n\n';
+  await expect(fail((response) => response.end(wrong))).rejects.toMatchObject(failed);
+  const endless = 'x'.repeat(2 << 20);
+  await expect(fail((response) => response.end(endless))).rejects.toMatchObject(failed);
 });
