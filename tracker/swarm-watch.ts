@@ -61,7 +61,11 @@ export class SwarmWatch {
     this.#readers.add(reader);
     const { swarms, monotonicMs } = this.#components;
     const summary = summarizeSwarm(swarms, this.#infoHash, monotonicMs());
-    if (summary !== undefined) reader.write(encodeEvent('summary', summary));
+    if (summary === undefined) return;
+    const text = encodeEvent('summary', summary);
+    reader.write(text);
+    // Readers that were there before have not been told this.
+    if (this.#readers.size === 1) this.#summary = text;
   }
 
   remove(reader: EventStream): void {

@@ -86,13 +86,15 @@ test('an announce that moves nothing is news of the sum alone, or of nothing', a
   const { tracker, client } = await runQuick();
   await announceHost(tracker, 1);
   const events = client.watchSwarm(infoHash);
-  await until(events, () => true);
+  const first = await until(events, () => true);
   await announceHost(tracker, 1);
   const faster = progressOf(0, { receivedBytesPerSecond: 2_000 });
   await announceHost(tracker, 1, { progress: faster });
   await announceHost(tracker, 2, { progress: progressOf(1) });
   const seen = await until(events, isHost(2, 1));
   expect(seen.filter(({ event }) => event === 'host')).toHaveLength(1);
+  const sums = [...first, ...seen].filter(({ event }) => event === 'summary');
+  expect(new Set(sums.map(({ data }) => JSON.stringify(data))).size).toBe(sums.length);
 });
 
 test('more hosts than one telling has room for are all told, each as it is then', async () => {
