@@ -269,6 +269,9 @@ export class SwarmTable {
     const peer = before ?? newPeer(swarm, endpoint, ++this.#arrivals);
     // Who says the same id again need not keep the new string.
     if (peer.peerId !== peerId) {
+      // Another has the port now.
+      this.#unstand(peer);
+      peer.standing = undefined;
       peer.peerId = peerId;
       peer.idTail = tailOf(peerId);
     }
