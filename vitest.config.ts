@@ -4,8 +4,8 @@ import { defineConfig } from 'vitest/config';
 const processes = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 60_000 };
 
 /**
- * Minutes in all, so apart: foreign clients that wait for seconds before they begin, and web seeds, whose
- * pauses are real ones.
+ * Minutes in all, so apart: foreign clients that wait for seconds before they begin, web seeds, whose
+ * pauses are real ones, and hosts that are killed again and again or whose disk is full for a while.
  */
 const slow = [
   'test/unit/swarm/web-seed.test.ts',
@@ -13,6 +13,8 @@ const slow = [
   'test/interop/gateway.test.ts',
   'test/interop/open-listener.test.ts',
   'test/interop/foreign-seeds.test.ts',
+  'test/fault/kill.test.ts',
+  'test/fault/full-disk.test.ts',
 ];
 
 export default defineConfig({
@@ -36,7 +38,14 @@ export default defineConfig({
         },
       },
       { test: { name: 'slow', include: slow, ...processes } },
-      { test: { name: 'fault', include: ['test/fault/**/*.test.ts'], ...processes } },
+      {
+        test: {
+          name: 'fault',
+          include: ['test/fault/**/*.test.ts'],
+          exclude: slow,
+          ...processes,
+        },
+      },
     ],
   },
 });
