@@ -60,7 +60,7 @@ export function addSimulateCommand(program: Command): void {
     .addOption(countOption('--outstanding <count>', 'pieces asked of a neighbour at a time', 64))
     .addOption(countOption('--rings <count>', 'rings that the hosts of a rack are in', 64))
     .addOption(countOption('--gateways <count>', 'hosts of a rack with links to others', 1_000))
-    .addOption(new Option('--quick', 'under a minute: 1,000 hosts, 250 pieces, two rounds'))
+    .addOption(new Option('--quick', 'under a minute: 1,000 hosts, few scenarios, one round'))
     .addOption(new Option('--compare <file>', 'the swarm.json of the swarm bench, to hold against'))
     .addOption(
       new Option('--output <directory>', 'where JSON and chart are written').default(
