@@ -17,4 +17,9 @@ export function trackerOrder(trackers: readonly string[], infoHash: Buffer): str
 
 /** However it is written, it is the same tracker. */
 const numberOf = (url: string): number =>
-  createHash('sha256').update(url.replace(/\/+$/, '')).digest().readUInt32BE(0);
+  createHash('sha256').update(plainUrl(url)).digest().readUInt32BE(0);
+
+function plainUrl(url: string): string {
+  const { href } = URL.canParse(url) ? new URL(url) : { href: url };
+  return href.replace(/\/announce\/?$/, '').replace(/\/+$/, '');
+}
