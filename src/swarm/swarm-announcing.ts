@@ -195,8 +195,7 @@ export class SwarmAnnouncing implements SwarmTalk, AsyncDisposable {
 
   /** There is something to ask of the origin: the tracker is asked for leave soon. */
   hurryOrigin(): void {
-    const [first] = this.#joined;
-    first?.hurry(this);
+    for (const session of this.#joined) session.hurry(this);
   }
 
   /** Says good-bye to the trackers. */
