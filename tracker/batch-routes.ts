@@ -78,20 +78,21 @@ function toQuery(batch: AnnounceBatch, claim: SwarmClaim, address: string): Orig
 }
 
 function toAnswer(
-  { infoHash }: SwarmClaim,
-  { result, nowMs }: Announced,
+  { infoHash, isLonely }: SwarmClaim,
+  { result, nowMs, intervalMs }: Announced,
   announcer: Announcer,
   query: OriginQuery,
 ): AnnounceBatchAnswer['swarms'][number] {
   if (result === 'full') return { infoHash, refused };
   const { seeds, downloaders, slots, ties = [] } = result;
   const others = result.peers.filter(
-    (peer) => !ties.includes(peer) && (query.transport === 'sealed' || peer.standing === undefined),
+    (peer) => !ties.includes(peer) && (isLonely === true || peer.standing === undefined),
   );
   return {
     infoHash,
     seeds,
     downloaders,
+    intervalMs,
     peers: [...ties, ...others].map(describe),
     slots: [slots?.[0] ?? null, slots?.[1] ?? null],
     origin: toOrigin(announcer.answerOrigin(query, nowMs), nowMs),

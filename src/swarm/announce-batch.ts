@@ -63,12 +63,17 @@ const origin = z.union([
   z.strictObject({ waitMs: z.number().min(0) }),
 ]);
 
+/** After so long it is announced again. */
+const intervalMs = z.number().min(100).max(86_400_000);
+
 const slot = z.int().min(0).max(1_000).nullable();
 
 const swarmAnswer = z.object({
   infoHash: hash,
   seeds: z.int().min(0),
   downloaders: z.int().min(0),
+  /** Where it may be announced later than the others. */
+  intervalMs: intervalMs.optional(),
   peers: z
     .array(
       z.object({
@@ -84,8 +89,7 @@ const swarmAnswer = z.object({
 });
 
 export const announceAnswerSchema = z.object({
-  /** After so long it is announced again. */
-  intervalMs: z.number().min(100).max(86_400_000),
+  intervalMs,
   swarms: z.array(
     z.union([swarmAnswer, z.object({ infoHash: hash, refused: z.string().max(500) })]),
   ),

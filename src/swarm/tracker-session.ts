@@ -1,3 +1,4 @@
+import { TrackerError } from '../errors.ts';
 import { announce, type AnnounceRequest, type AnnounceResponse } from './announce.ts';
 import type { AnnounceBatch, SwarmAnswer, SwarmClaim } from './announce-batch.ts';
 import { maxSwarmsPerBatch } from './announce-batch.ts';
@@ -20,7 +21,7 @@ export interface SwarmTalk {
   onAnswer(answer: SwarmAnswer): void;
   /** A tracker that is not ours knows peers, and no graph. */
   onForeignAnswer(answer: AnnounceResponse): void;
-  /** A tracker can't be reached, or can again. */
+  /** A tracker can't be reached or takes no announce, or does again. */
   onReachable(session: TrackerSession, reachable: boolean): void;
 }
 
@@ -88,7 +89,10 @@ export class TrackerSession implements AsyncDisposable {
 
   /** Announces a swarm from now on. */
   join(talk: SwarmTalk): void {
-    if (this.#entries.has(talk) || this.#closing.signal.aborted) return;
+    const known = this.#entries.get(talk);
+    if (known?.leaving === false || this.#closing.signal.aborted) return;
+    // It comes back while its good-bye is still being said.
+    if (known !== undefined) this.#forget(known);
     this.#entries.set(talk, {
       talk,
       event: 'started',
@@ -205,12 +209,8 @@ export class TrackerSession implements AsyncDisposable {
     for (const { entry, claim } of said) {
       const swarm = answers.get(claim.infoHash);
       if (swarm === undefined || 'refused' in swarm) {
-        this.#init.onError(
-          new Error(
-            `${this.#init.url} takes no announce: ${swarm?.refused ?? 'it does not say why'}`,
-          ),
-        );
-        this.#settle(entry, claim.event, retryMs.most, undefined);
+        const why = swarm?.refused ?? 'it does not say why';
+        this.#refused(entry, new Error(`${this.#init.url} takes no announce: ${why}`));
         continue;
       }
       entry.talk.onReachable(this, true);
@@ -219,7 +219,8 @@ export class TrackerSession implements AsyncDisposable {
         const { origin } = swarm;
         entry.talk.origin?.onAnswer({ intervalMs: 0, endpoints: [], origin }, sentMs);
       }
-      this.#settle(entry, claim.event, answer.intervalMs, entry.talk.origin?.nextMs());
+      const intervalMs = swarm.intervalMs ?? answer.intervalMs;
+      this.#settle(entry, claim.event, intervalMs, entry.talk.origin?.nextMs());
     }
     return true;
   }
@@ -245,11 +246,31 @@ export class TrackerSession implements AsyncDisposable {
     const event = leaving ? 'stopped' : this.#eventOf(entry);
     const request = { ...talk.describe(), event, origin: talk.origin?.claim() };
     if (leaving) request.wanted = 0;
-    const answer = await announce(this.#init.url, request, { signal });
+    let answer: AnnounceResponse;
+    try {
+      answer = await announce(this.#init.url, request, { signal });
+    } catch (error) {
+      if (!(error instanceof TrackerError && error.code === 'TRACKER_REFUSED')) throw error;
+      // It may not want this swarm, and know others.
+      this.#refused(entry, error);
+      return;
+    }
     talk.onReachable(this, true);
     talk.onForeignAnswer(answer);
     talk.origin?.onAnswer(answer, sentMs);
     this.#settle(entry, event, answer.intervalMs, talk.origin?.nextMs());
+  }
+
+  /** Nothing of what was announced is known there: it is said again, not soon, and to the next. */
+  #refused(entry: Entry, error: Error): void {
+    if (entry.leaving) {
+      this.#forget(entry);
+      return;
+    }
+    this.#init.onError(error);
+    entry.talk.onReachable(this, false);
+    const pauseMs = retryMs.most * (0.75 + this.#random() * 0.25);
+    entry.dueMs = Math.min(entry.dueMs, this.#now() + pauseMs);
   }
 
   /** An announce was answered: when is the next? */
