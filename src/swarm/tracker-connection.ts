@@ -1,5 +1,12 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { once } from 'node:events';
+import {
+  Agent as HttpAgent,
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingMessage,
+} from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Socket } from 'node:net';
 import { TrackerError } from '../errors.ts';
 import {
   announcesPath,
@@ -26,6 +33,10 @@ export class TrackerConnection implements Disposable {
   readonly #url: URL;
   readonly #agent: HttpAgent;
   #closed = false;
+  /** What others do with a connection means nothing. */
+  #isOurs = false;
+  /** The socket, while no request uses it. */
+  #idle: Socket | undefined;
 
   constructor(init: TrackerConnectionInit) {
     this.#init = init;
@@ -33,8 +44,11 @@ export class TrackerConnection implements Disposable {
     this.#url = new URL(`${base}${announcesPath}`);
     const options = { keepAlive: true, maxSockets: 1 };
     this.#agent = this.#isTls ? new HttpsAgent(options) : new HttpAgent(options);
-    this.#agent.on('free', (socket: { once(event: 'close', listener: () => void): void }) => {
+    this.#agent.on('free', (socket: Socket) => {
+      this.#unwatch();
+      this.#idle = socket;
       socket.once('close', this.#onClose);
+      socket.once('timeout', this.#unwatch);
     });
   }
 
@@ -43,7 +57,18 @@ export class TrackerConnection implements Disposable {
   }
 
   readonly #onClose = (): void => {
-    if (!this.#closed) this.#init.onLost();
+    this.#unwatch();
+    if (!this.#closed && this.#isOurs) this.#init.onLost();
+  };
+
+  /**
+   * While the socket is in use its end is the request's; and when it was silent for as long as the
+   * tracker keeps a connection, the agent ends it, and nothing is lost.
+   */
+  readonly #unwatch = (): void => {
+    this.#idle?.removeListener('close', this.#onClose);
+    this.#idle?.removeListener('timeout', this.#unwatch);
+    this.#idle = undefined;
   };
 
   /**
@@ -67,14 +92,35 @@ export class TrackerConnection implements Disposable {
     const { status, text } = answer;
     // There are trackers that answer anything in their own way.
     const isForeign = foreignStatus.has(status) || (status === 200 && !text.startsWith('{'));
+    this.#isOurs = status === 200 && !isForeign;
     if (isForeign) return undefined;
-    if (status === 200) return parseAnnounceAnswer(url, text);
+    if (this.#isOurs) return parseAnnounceAnswer(url, text);
     const what = `the tracker ${url} refused (${status}): ${text.slice(0, 500)}`;
     throw new TrackerError('TRACKER_REFUSED', what);
   }
 
-  async #post(body: string, signal: AbortSignal): Promise<{ status: number; text: string }> {
-    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  async #post(
+    body: string,
+    signal: AbortSignal,
+    isAgain = false,
+  ): Promise<{ status: number; text: string }> {
+    const request = this.#send(body, signal);
+    let response: IncomingMessage;
+    try {
+      [response] = (await once(request, 'response')) as [IncomingMessage];
+    } catch (error) {
+      // It was closed just before: what of the tracker is shown by a connection of its own.
+      if (isAgain || !request.reusedSocket || !isReset(error)) throw error;
+      return this.#post(body, signal, true);
+    }
+    const text = await readText(response);
+    // It did keep connections until now: it is going.
+    const isEnding = response.headers.connection === 'close' && request.reusedSocket;
+    if (isEnding && this.#isOurs) this.#init.onLost();
+    return { status: response.statusCode ?? 0, text };
+  }
+
+  #send(body: string, signal: AbortSignal): ClientRequest {
     const send = this.#isTls ? httpsRequest : httpRequest;
     const request = send(this.#url, {
       method: 'POST',
@@ -82,20 +128,11 @@ export class TrackerConnection implements Disposable {
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
     });
-    request.on('response', resolve);
-    request.on('error', reject);
-    // While the socket is in use its end is the request's.
-    request.on('socket', (socket) => socket.removeListener('close', this.#onClose));
+    request.on('socket', this.#unwatch);
+    // After the answer has begun, the answer fails.
+    request.on('error', () => undefined);
     request.end(body);
-    const response = await promise;
-    const chunks: Buffer[] = [];
-    let length = 0;
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      if (length > maxAnswerBytes) throw new Error(`it answers with over ${maxAnswerBytes} bytes`);
-      chunks.push(chunk);
-    }
-    return { status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') };
+    return request;
   }
 
   [Symbol.dispose](): void {
@@ -103,3 +140,17 @@ export class TrackerConnection implements Disposable {
     this.#agent.destroy();
   }
 }
+
+async function readText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > maxAnswerBytes) throw new Error(`it answers with over ${maxAnswerBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+const isReset = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ECONNRESET';
