@@ -58,6 +58,8 @@ export class SwarmAnnouncing implements SwarmTalk, AsyncDisposable {
   /** The v1 hashes that are announced, in hexadecimal. */
   readonly #announced = new Set<string>();
   #closed = false;
+  /** It was told of its ties once, so that few connections mean that those are not enough. */
+  #isTied = false;
   #last = { atMs: 0, receivedBytes: 0 };
 
   constructor(components: SwarmAnnouncingComponents, init: SwarmAnnouncingInit) {
@@ -95,9 +97,10 @@ export class SwarmAnnouncing implements SwarmTalk, AsyncDisposable {
 
   claim(): ReturnType<SwarmTalk['claim']> {
     const swarm = this.#swarm;
+    const isLonely = this.#isTied && !swarm.isWhole && swarm.peers.size < fewPeers;
     return {
       leftBytes: swarm.leftBytes,
-      isLonely: !swarm.isWhole && swarm.peers.size < fewPeers ? true : undefined,
+      isLonely: isLonely ? true : undefined,
       progress: this.#progress(),
     };
   }
@@ -128,6 +131,7 @@ export class SwarmAnnouncing implements SwarmTalk, AsyncDisposable {
 
   onAnswer({ peers, slots }: SwarmAnswer): void {
     if (this.#closed) return;
+    this.#isTied = true;
     const [rack, zone] = slots;
     this.#init.onTies({ endpoints: peers, slots: [rack ?? undefined, zone ?? undefined] });
   }
