@@ -23,6 +23,8 @@ export interface TrackerConnectionInit {
 }
 
 const timeoutMs = 10_000;
+/** As long as any interval; the agent heeds what a tracker says of its own only where that is less. */
+const idleTimeoutMs = 86_400_000;
 const maxAnswerBytes = 8 << 20;
 /** What answers so has no such resource: it is a tracker, but not ours. */
 const foreignStatus: ReadonlySet<number> = new Set([404, 405, 501]);
@@ -42,7 +44,7 @@ export class TrackerConnection implements Disposable {
     this.#init = init;
     const base = init.url.replace(/\/announce\/?$/, '').replace(/\/+$/, '');
     this.#url = new URL(`${base}${announcesPath}`);
-    const options = { keepAlive: true, maxSockets: 1 };
+    const options = { keepAlive: true, maxSockets: 1, timeout: idleTimeoutMs };
     this.#agent = this.#isTls ? new HttpsAgent(options) : new HttpAgent(options);
     this.#agent.on('free', (socket: Socket) => {
       this.#unwatch();

@@ -120,3 +120,69 @@ test('a hash under which it was named is tried first, while it is one of the ima
   expect(dials.hashFor(endpoint, [v2, v1])).toEqual(v1);
   expect(dials.hashFor(endpoint, [v2])).toEqual(v2);
 });
+
+const second = { host: '192.0.2.2', port: 6_881 };
+const third = { host: '192.0.2.3', port: 6_881 };
+
+/** All that are to be dialed now. */
+function due(dials: DialBook) {
+  const all = [];
+  for (let next = dials.next(nobody); next !== undefined; next = dials.next(nobody)) all.push(next);
+  return all;
+}
+
+test('new ties are dialed, and those that were ties before are not any more', () => {
+  const { book: dials } = book();
+  expect(dials.hasTies).toBe(false);
+  dials.setTies([endpoint, second]);
+  expect(dials.hasTies).toBe(true);
+  dials.setTies([second, third]);
+  expect(due(dials)).toEqual([second, third]);
+});
+
+test('who was named otherwise is dialed beside the ties, and forgotten when it ended', () => {
+  const { book: dials, clock } = book();
+  dials.add([endpoint]);
+  dials.setTies([second]);
+  expect(due(dials)).toEqual([endpoint, second]);
+  dials.ended(endpoint);
+  dials.ended(second);
+  clock.ms += 60_000;
+  expect(due(dials)).toEqual([second]);
+});
+
+test('a connection to who is no tie any more is kept in the book until it ends', () => {
+  const { book: dials, clock } = book();
+  dials.setTies([endpoint]);
+  dials.next(nobody);
+  dials.succeeded(endpoint);
+  dials.setTies([second]);
+  dials.add([endpoint]);
+  expect(due(dials)).toEqual([second]);
+  dials.ended(endpoint);
+  clock.ms += 60_000;
+  expect(due(dials)).toEqual([]);
+  dials.setTies([endpoint]);
+  expect(due(dials)).toEqual([endpoint]);
+});
+
+test('while nobody says whom to be connected to, who ended is tried again', () => {
+  const { book: dials, clock } = book();
+  dials.setTies([endpoint]);
+  dials.next(nobody);
+  dials.setTies([]);
+  expect(dials.hasTies).toBe(false);
+  dials.ended(endpoint);
+  clock.ms += 60_000;
+  expect(due(dials)).toEqual([endpoint]);
+});
+
+test('a liar stays forgone though it is named as a tie', () => {
+  const { book: dials } = book();
+  dials.setTies([endpoint]);
+  dials.next(nobody);
+  dials.forgo(endpoint);
+  dials.setTies([second]);
+  dials.setTies([endpoint]);
+  expect(due(dials)).toEqual([]);
+});
