@@ -90,6 +90,11 @@ export class LayerFetch {
     }
   }
 
+  /** It tells of pieces, so it has the hashes of all by now. */
+  onPieces(peer: Peer): void {
+    if (this.#rejected.delete(peer)) this.ask(peer);
+  }
+
   /** What the peer was asked for is wanted from others. */
   forget(peer: Peer): void {
     for (const wanted of this.#asked.get(peer)?.values() ?? []) {

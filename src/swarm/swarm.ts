@@ -582,6 +582,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
       case 'haveAll':
       case 'haveNone':
         this.#onPieces(peer, message);
+        this.#layers?.onPieces(peer);
         return;
       case 'extended':
         this.#onExtended(peer, message.id, message.payload);
