@@ -72,7 +72,7 @@ class Conversation {
           this.pool.give(task.detach());
         },
         onLow: () => undefined,
-      onReturned: (pieces) => {
+        onReturned: (pieces) => {
           for (const piece of pieces) expect(this.wanted.delete(piece)).toBe(true);
         },
       },
