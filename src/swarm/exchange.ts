@@ -90,6 +90,8 @@ export type FetchInit = Pick<SwarmInit, 'infoBytes' | 'metainfo' | 'v1InfoHash' 
 const handshakeTimeoutMs = 10_000;
 const tickMs = 1_000;
 const wantedPeers = 50;
+/** With fewer ties there are not too many connections. */
+const fewestTies = 6;
 /** Blocks kept in memory for peers that ask for what others asked for. */
 const cacheBytes = 16 << 20;
 /** Pieces that are put together, or wait to be written, in all swarms. */
@@ -457,13 +459,15 @@ export class Exchange implements AsyncDisposable {
 
   /**
    * A tracker of ours says whom to be connected to. Connections to others of the fleet are ended when
-   * nothing is on its way: too many at a time, and each piece takes long to be whole.
+   * nothing is on its way: too many at a time, and each piece takes long to be whole. A tracker that
+   * has just started knows few hosts yet, and is not a reason to leave the others.
    */
   #tie(membership: Membership, { endpoints, slots }: SwarmTies): void {
     const { swarm, dials } = membership;
     swarm.setSlots(slots);
     // Two that have everything have nothing to say to each other.
     dials.setTies(endpoints.filter(({ isWhole }) => !isWhole || !swarm.isWhole));
+    if (endpoints.length < fewestTies) return this.#dialMore(membership);
     const ties = new Set(endpoints.map(addressText));
     for (const peer of swarm.peers) {
       if (!peer.outgoing || peer.extension?.place === undefined) continue;
