@@ -25,11 +25,6 @@ const fetching = z.object({
 const nothing = { receivedBytes: 0, verifiedBytes: 0 };
 
 const channel = { app: 'swarm', name: 'stable' } as const;
-/**
- * A seed connects to nobody, and hosts that have each other ask the tracker for more only when it
- * is time again: half a minute later, by default.
- */
-const often = ['--announce-interval', '1s'] as const;
 const port = ['--port', '6881'] as const;
 
 /**
@@ -43,7 +38,7 @@ export const starling: SwarmPeer = {
   missing: () => undefined,
   async open(stage: Stage): Promise<OpenSwarm> {
     const { payload, hosts, seed } = stage;
-    const tracker = await SwarmTracker.start(stage.tracker, often);
+    const tracker = await SwarmTracker.start(stage.tracker);
     const membership = await makeMembers(stage);
     const common = ['--tracker', tracker.url, ...port];
     await release(stage, tracker);

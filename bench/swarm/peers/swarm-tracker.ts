@@ -43,18 +43,14 @@ export class SwarmTracker {
     this.root = join(init.keys, 'root.json');
   }
 
-  /** @param settings options of `tracker serve` beside those that must be */
-  static async start(
-    machine: StageMachine,
-    settings: readonly string[] = [],
-  ): Promise<SwarmTracker> {
+  static async start(machine: StageMachine): Promise<SwarmTracker> {
     const { place, address } = machine;
     // It serves nobody without a root of trust, though clients that announce need none.
     const keys = join(place.directory, 'keys');
     const init = ['keys', 'init', '--keys', keys];
     await place.start('seeder keys', ownProgram('seeder', ...init)).succeeded();
     const own = ['--dir', join(place.directory, 'tracker'), '--root', join(keys, 'root.json')];
-    const at = ['--host', address, '--port', '7070', ...settings];
+    const at = ['--host', address, '--port', '7070'];
     const process = place.start('tracker', ownProgram('tracker', 'serve', ...own, ...at));
     const { url, tokenPath } = (await process.line(listening, 'that it listens')).value;
     return new SwarmTracker({ machine, process, url, tokenPath, keys });
