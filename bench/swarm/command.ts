@@ -56,7 +56,7 @@ export function addSwarmCommand(program: Command): void {
       new Option('--rate <rate>', 'of a link, each way, for instance 40Mbit').argParser(parseRate),
     )
     .addOption(new Option('--dir <directory>', "where the hosts' folders are made: in memory else"))
-    .addOption(new Option('--quick', 'under a minute: ours and libtorrent, a smaller image'))
+    .addOption(new Option('--quick', 'under a minute: ours and aria2c, a smaller image'))
     .addOption(
       new Option('--output <directory>', 'where JSON and chart are written').default(
         'bench-results',

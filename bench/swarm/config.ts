@@ -27,7 +27,7 @@ export const defaultConfig: SwarmConfig = {
 /** Under a minute in all, for whoever wants to know whether a change cost anything. */
 export const quickConfig: Partial<SwarmConfig> = {
   scenarios: scenarios.filter(({ name }) => name === mainScenario),
-  peers: ['starling', 'libtorrent'],
+  peers: ['starling', 'aria2c'],
   rounds: 1,
   sizeBytes: 24 << 20,
 };
