@@ -1,15 +1,5 @@
-import {
-  deadlineOption,
-  exitCode,
-  jsonOption,
-  Option,
-  parseInteger,
-  runCommand,
-  type Command,
-  type CommandContext,
-} from '../../src/cli/index.ts';
-import { listOf, parseSize } from '../options.ts';
-import { writeResults } from '../report/index.ts';
+import { Option, runCommand, type Command, type CommandContext } from '../../src/cli/index.ts';
+import { addResultOptions, countOption, given, listOf, parseSize, tellResult } from '../options.ts';
 import { defaultConfig, quickConfig, type EngineConfig } from './config.ts';
 import { runEngine } from './engine.ts';
 import { resultChart, resultText } from './show-result.ts';
@@ -38,36 +28,22 @@ Examples:
 
 export function addEngineCommand(program: Command): void {
   const { scenarios, peers } = defaultConfig;
-  program
+  const command = program
     .command('engine')
     .description('how fast one process gets an image from another, beside other programs')
     .addOption(
       new Option('--scenario <names>', `of ${scenarios.join(', ')}`).argParser(listOf(scenarios)),
     )
     .addOption(new Option('--peers <names>', `of ${peers.join(', ')}`).argParser(listOf(peers)))
-    .addOption(
-      new Option('--rounds <count>', 'how often each runs').argParser((text) =>
-        parseInteger(text, 1, 1_000),
-      ),
-    )
+    .addOption(countOption('--rounds <count>', 'how often each runs', 1_000))
     .addOption(
       new Option('--size <size>', 'of the large file, for instance 1GiB').argParser(parseSize),
     )
-    .addOption(
-      new Option('--files <count>', 'how many small files').argParser((text) =>
-        parseInteger(text, 1, 1_000_000),
-      ),
-    )
+    .addOption(countOption('--files <count>', 'how many small files', 1_000_000))
     .addOption(new Option('--memory-dir <directory>', 'a folder in memory'))
     .addOption(new Option('--disk-dir <directory>', 'a folder on disk'))
-    .addOption(new Option('--quick', 'under a minute: few peers, a smaller file, memory only'))
-    .addOption(
-      new Option('--output <directory>', 'where JSON and chart are written').default(
-        'bench-results',
-      ),
-    )
-    .addOption(deadlineOption())
-    .addOption(jsonOption())
+    .addOption(new Option('--quick', 'under a minute: few peers, a smaller file, memory only'));
+  addResultOptions(command)
     .addHelpText('after', examples)
     .action((options: EngineCommandOptions) =>
       runCommand(options, (context) => runEngineCommand(options, context)),
@@ -76,17 +52,15 @@ export function addEngineCommand(program: Command): void {
 
 async function runEngineCommand(
   options: EngineCommandOptions,
-  { output, signal }: CommandContext,
+  context: CommandContext,
 ): Promise<void> {
+  const { output, signal } = context;
   const say = (text: string) => {
     output.line(text);
   };
   const result = await runEngine(configOf(options), { signal, say });
-  const { json, svg } = await writeResults(options.output, result, resultChart(result));
-  output.line(`\nwritten: ${json}, ${svg}`);
-  output.result(result, resultText(result));
-  // They are in the result: it is still what is said last.
-  if (result.failures.length > 0) process.exitCode = exitCode.failed;
+  const shown = { chart: resultChart(result), text: resultText(result) };
+  await tellResult(context, options.output, result, shown);
 }
 
 function configOf(options: EngineCommandOptions): EngineConfig {
@@ -99,8 +73,6 @@ function configOf(options: EngineCommandOptions): EngineConfig {
     memoryDir: options.memoryDir,
     diskDir: options.diskDir,
   };
-  const given = Object.fromEntries(
-    Object.entries(asked).filter(([, value]) => value !== undefined),
-  ) as Partial<EngineConfig>;
-  return { ...defaultConfig, ...(options.quick === true ? quickConfig : {}), ...given };
+  const quick = options.quick === true ? quickConfig : {};
+  return { ...defaultConfig, ...quick, ...given<EngineConfig>(asked) };
 }

@@ -1,14 +1,5 @@
-import {
-  deadlineOption,
-  jsonOption,
-  Option,
-  parseInteger,
-  runCommand,
-  type Command,
-  type CommandContext,
-} from '../../src/cli/index.ts';
-import { ConfigError } from '../../src/errors.ts';
-import { writeResults } from '../report/index.ts';
+import { Option, runCommand, type Command, type CommandContext } from '../../src/cli/index.ts';
+import { addResultOptions, countOption, given, listOf, tellResult } from '../options.ts';
 import { readMeasured } from './compare.ts';
 import { defaultConfig, quickConfig, type SimulateConfig } from './config.ts';
 import { scenarioNames } from './scenarios.ts';
@@ -41,16 +32,14 @@ Examples:
   npm run bench -- simulate --scenario equal-16 --compare bench-results/swarm.json
 `;
 
-/** An option that is a whole number. */
-const countOption = (flags: string, description: string, most: number): Option =>
-  new Option(flags, description).argParser((text) => parseInteger(text, 1, most));
-
 export function addSimulateCommand(program: Command): void {
-  program
+  const command = program
     .command('simulate')
     .description('how a swarm of thousands of hosts would do, by the policies of src/policy')
     .addOption(
-      new Option('--scenario <names>', `of ${scenarioNames.join(', ')}`).argParser(parseScenarios),
+      new Option('--scenario <names>', `of ${scenarioNames.join(', ')}`).argParser(
+        listOf(scenarioNames),
+      ),
     )
     .addOption(countOption('--hosts <count>', 'hosts that fetch', 1_000_000))
     .addOption(countOption('--pieces <count>', 'pieces of the image', 100_000))
@@ -61,14 +50,10 @@ export function addSimulateCommand(program: Command): void {
     .addOption(countOption('--rings <count>', 'rings that the hosts of a rack are in', 64))
     .addOption(countOption('--gateways <count>', 'hosts of a rack with links to others', 1_000))
     .addOption(new Option('--quick', 'under a minute: 1,000 hosts, few scenarios, one round'))
-    .addOption(new Option('--compare <file>', 'the swarm.json of the swarm bench, to hold against'))
     .addOption(
-      new Option('--output <directory>', 'where JSON and chart are written').default(
-        'bench-results',
-      ),
-    )
-    .addOption(deadlineOption())
-    .addOption(jsonOption())
+      new Option('--compare <file>', 'the swarm.json of the swarm bench, to hold against'),
+    );
+  addResultOptions(command)
     .addHelpText('after', examples)
     .action((options: SimulateCommandOptions) =>
       runCommand(options, (context) => runSimulateCommand(options, context)),
@@ -77,16 +62,16 @@ export function addSimulateCommand(program: Command): void {
 
 async function runSimulateCommand(
   options: SimulateCommandOptions,
-  { output, signal }: CommandContext,
+  context: CommandContext,
 ): Promise<void> {
+  const { output, signal } = context;
   const say = (text: string) => {
     output.line(text);
   };
   const measured = options.compare === undefined ? undefined : await readMeasured(options.compare);
   const result = await runSimulate(configOf(options), { signal, say, measured });
-  const { json, svg } = await writeResults(options.output, result, resultChart(result));
-  output.line(`\nwritten: ${json}, ${svg}`);
-  output.result(result, resultText(result));
+  const shown = { chart: resultChart(result), text: resultText(result) };
+  await tellResult(context, options.output, result, shown);
 }
 
 function configOf(options: SimulateCommandOptions): SimulateConfig {
@@ -98,17 +83,4 @@ function configOf(options: SimulateCommandOptions): SimulateConfig {
     ...(options.quick === true ? quickConfig : {}),
     ...given<SimulateConfig>({ ...asked, graph }),
   };
-}
-
-/** Without what was not asked for. */
-const given = <T>(asked: { readonly [Name in keyof T]?: T[Name] | undefined }): Partial<T> =>
-  Object.fromEntries(
-    Object.entries(asked).filter(([, value]) => value !== undefined),
-  ) as Partial<T>;
-
-function parseScenarios(text: string): string[] {
-  const names = text.split(',');
-  const unknown = names.find((name) => !scenarioNames.includes(name));
-  if (unknown === undefined) return names;
-  throw new ConfigError('CONFIG_INVALID', `"${unknown}" is none of ${scenarioNames.join(', ')}`);
 }

@@ -1,16 +1,11 @@
 import {
-  deadlineOption,
-  exitCode,
-  jsonOption,
   Option,
-  parseInteger,
   parseRate,
   runCommand,
   type Command,
   type CommandContext,
 } from '../../src/cli/index.ts';
-import { listOf, parseSize } from '../options.ts';
-import { writeResults } from '../report/index.ts';
+import { addResultOptions, countOption, given, listOf, parseSize, tellResult } from '../options.ts';
 import { defaultConfig, quickConfig, type SwarmConfig } from './config.ts';
 import { scenarios } from './scenario.ts';
 import { resultChart, resultText } from './show-result.ts';
@@ -41,29 +36,19 @@ Examples:
 export function addSwarmCommand(program: Command): void {
   const { peers } = defaultConfig;
   const names = scenarios.map(({ name }) => name);
-  program
+  const command = program
     .command('swarm')
     .description('how fast one image is on all hosts of a network, beside other programs')
     .addOption(new Option('--scenario <names>', `of ${names.join(', ')}`).argParser(listOf(names)))
     .addOption(new Option('--peers <names>', `of ${peers.join(', ')}`).argParser(listOf(peers)))
-    .addOption(
-      new Option('--rounds <count>', 'how often each runs').argParser((text) =>
-        parseInteger(text, 1, 1_000),
-      ),
-    )
+    .addOption(countOption('--rounds <count>', 'how often each runs', 1_000))
     .addOption(new Option('--size <size>', 'of the image, for instance 64MiB').argParser(parseSize))
     .addOption(
       new Option('--rate <rate>', 'of a link, each way, for instance 40Mbit').argParser(parseRate),
     )
     .addOption(new Option('--dir <directory>', "where the hosts' folders are made: in memory else"))
-    .addOption(new Option('--quick', 'under a minute: ours and aria2c, a smaller image'))
-    .addOption(
-      new Option('--output <directory>', 'where JSON and chart are written').default(
-        'bench-results',
-      ),
-    )
-    .addOption(deadlineOption())
-    .addOption(jsonOption())
+    .addOption(new Option('--quick', 'under a minute: ours and aria2c, a smaller image'));
+  addResultOptions(command)
     .addHelpText('after', examples)
     .action((options: SwarmCommandOptions) =>
       runCommand(options, (context) => runSwarmCommand(options, context)),
@@ -72,17 +57,15 @@ export function addSwarmCommand(program: Command): void {
 
 async function runSwarmCommand(
   options: SwarmCommandOptions,
-  { output, signal }: CommandContext,
+  context: CommandContext,
 ): Promise<void> {
+  const { output, signal } = context;
   const say = (text: string) => {
     output.line(text);
   };
   const result = await runSwarm(configOf(options), { signal, say });
-  const { json, svg } = await writeResults(options.output, result, resultChart(result));
-  output.line(`\nwritten: ${json}, ${svg}`);
-  output.result(result, resultText(result));
-  // They are in the result: it is still what is said last.
-  if (result.failures.length > 0) process.exitCode = exitCode.failed;
+  const shown = { chart: resultChart(result), text: resultText(result) };
+  await tellResult(context, options.output, result, shown);
 }
 
 function configOf(options: SwarmCommandOptions): SwarmConfig {
@@ -94,8 +77,6 @@ function configOf(options: SwarmCommandOptions): SwarmConfig {
     rateBytesPerSecond: options.rate,
     directory: options.dir,
   };
-  const given = Object.fromEntries(
-    Object.entries(asked).filter(([, value]) => value !== undefined),
-  ) as Partial<SwarmConfig>;
-  return { ...defaultConfig, ...(options.quick === true ? quickConfig : {}), ...given };
+  const quick = options.quick === true ? quickConfig : {};
+  return { ...defaultConfig, ...quick, ...given<SwarmConfig>(asked) };
 }

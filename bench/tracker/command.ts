@@ -1,14 +1,5 @@
-import {
-  deadlineOption,
-  exitCode,
-  jsonOption,
-  Option,
-  parseInteger,
-  runCommand,
-  type Command,
-  type CommandContext,
-} from '../../src/cli/index.ts';
-import { writeResults } from '../report/index.ts';
+import { Option, runCommand, type Command, type CommandContext } from '../../src/cli/index.ts';
+import { addResultOptions, countOption, given, tellResult } from '../options.ts';
 import { defaultConfig, quickConfig, type TrackerBenchConfig } from './config.ts';
 import { resultChart, resultText } from './show-result.ts';
 import { runTrackerBench } from './tracker-bench.ts';
@@ -31,27 +22,13 @@ Examples:
 `;
 
 export function addTrackerCommand(program: Command): void {
-  program
+  const command = program
     .command('tracker')
     .description('how many announces a tracker answers, beside opentracker')
-    .addOption(
-      new Option('--rounds <count>', 'how often each is measured').argParser((text) =>
-        parseInteger(text, 1, 1_000),
-      ),
-    )
-    .addOption(
-      new Option('--seconds <count>', 'how long each is measured').argParser((text) =>
-        parseInteger(text, 1, 600),
-      ),
-    )
-    .addOption(new Option('--quick', 'under a minute: one round, and a short one'))
-    .addOption(
-      new Option('--output <directory>', 'where JSON and chart are written').default(
-        'bench-results',
-      ),
-    )
-    .addOption(deadlineOption())
-    .addOption(jsonOption())
+    .addOption(countOption('--rounds <count>', 'how often each is measured', 1_000))
+    .addOption(countOption('--seconds <count>', 'how long each is measured', 600))
+    .addOption(new Option('--quick', 'under a minute: one round, and a short one'));
+  addResultOptions(command)
     .addHelpText('after', examples)
     .action((options: TrackerCommandOptions) =>
       runCommand(options, (context) => runTrackerCommand(options, context)),
@@ -60,24 +37,21 @@ export function addTrackerCommand(program: Command): void {
 
 async function runTrackerCommand(
   options: TrackerCommandOptions,
-  { output, signal }: CommandContext,
+  context: CommandContext,
 ): Promise<void> {
+  const { output, signal } = context;
   const say = (text: string) => {
     output.line(text);
   };
   const result = await runTrackerBench(configOf(options), { signal, say });
-  const { json, svg } = await writeResults(options.output, result, resultChart(result));
-  output.line(`\nwritten: ${json}, ${svg}`);
-  output.result(result, resultText(result));
-  // They are in the result: it is still what is said last.
-  if (result.failures.length > 0) process.exitCode = exitCode.failed;
+  const shown = { chart: resultChart(result), text: resultText(result) };
+  await tellResult(context, options.output, result, shown);
 }
 
 function configOf({ quick, rounds, seconds }: TrackerCommandOptions): TrackerBenchConfig {
   return {
     ...defaultConfig,
     ...(quick === true ? quickConfig : {}),
-    ...(rounds === undefined ? {} : { rounds }),
-    ...(seconds === undefined ? {} : { seconds }),
+    ...given<TrackerBenchConfig>({ rounds, seconds }),
   };
 }
