@@ -1,21 +1,5 @@
-import {
-  announce,
-  type AnnounceRequest,
-  type AnnounceResponse,
-  type Endpoint,
-  type OriginClaim,
-} from './announce.ts';
+import { announce, type AnnounceRequest, type Endpoint } from './announce.ts';
 import { cancellableDelay } from './delay.ts';
-
-/** Who asks to use the origin (a web seed), by the first of the trackers alone. */
-export interface OriginTalk {
-  /** What to say of the origin. */
-  claim(): OriginClaim;
-  /** @param sentMs when the announce was sent that is answered */
-  onAnswer(response: AnnounceResponse, sentMs: number): void;
-  /** How soon the next announce should be. */
-  nextMs(): number;
-}
 
 export interface AnnouncerInit {
   readonly trackers: readonly string[];
@@ -23,7 +7,6 @@ export interface AnnouncerInit {
   readonly describe: () => Omit<AnnounceRequest, 'event'>;
   /** Whether more peers are needed at once: then it asks sooner than the tracker's interval. */
   readonly isStarving: () => boolean;
-  readonly origin?: OriginTalk | undefined;
   readonly onEndpoints: (endpoints: readonly Endpoint[]) => void;
   readonly onError: (error: unknown) => void;
 }
@@ -38,19 +21,15 @@ const retryMs = { first: 1_000, most: 30_000 };
 export class Announcer implements AsyncDisposable {
   readonly #init: AnnouncerInit;
   readonly #random: () => number;
-  readonly #now: () => number;
   readonly #closing = new AbortController();
   readonly #loops: Promise<void>[];
   #wake = new AbortController();
   #completed = false;
 
-  constructor(components: { random: () => number; now: () => number }, init: AnnouncerInit) {
+  constructor(components: { random: () => number }, init: AnnouncerInit) {
     this.#random = components.random;
-    this.#now = components.now;
     this.#init = init;
-    this.#loops = init.trackers.map((tracker, index) =>
-      this.#loop(tracker, index === 0 ? init.origin : undefined),
-    );
+    this.#loops = init.trackers.map((tracker) => this.#loop(tracker));
   }
 
   /** Tells the trackers that the image is whole here. */
@@ -59,17 +38,12 @@ export class Announcer implements AsyncDisposable {
     this.#hurry();
   }
 
-  /** Announces now, if it is this one that speaks of the origin. */
-  hurryOrigin(): void {
-    if (this.#init.origin !== undefined) this.#hurry();
-  }
-
   #hurry(): void {
     this.#wake.abort();
     this.#wake = new AbortController();
   }
 
-  async #loop(tracker: string, origin: OriginTalk | undefined): Promise<void> {
+  async #loop(tracker: string): Promise<void> {
     const signal = this.#closing.signal;
     let event: AnnounceRequest['event'] = 'started';
     let completedSent = this.#completed;
@@ -81,19 +55,16 @@ export class Announcer implements AsyncDisposable {
       let pauseMs: number;
       if (this.#completed && !completedSent && event === undefined) event = 'completed';
       try {
-        const sentMs = this.#now();
-        const request = { ...this.#init.describe(), event, origin: origin?.claim() };
+        const request = { ...this.#init.describe(), event };
         const response = await announce(tracker, request, { signal });
         if (event === 'completed') completedSent = true;
         event = undefined;
         failures = 0;
         this.#init.onEndpoints(response.endpoints);
-        origin?.onAnswer(response, sentMs);
         hungry = this.#init.isStarving() ? hungry + 1 : 0;
         const soonMs = hungryMs.first * 2 ** (hungry - 1);
         pauseMs =
           hungry === 0 ? response.intervalMs : Math.min(response.intervalMs, hungryMs.most, soonMs);
-        pauseMs = Math.min(pauseMs, origin?.nextMs() ?? Infinity);
       } catch (error) {
         if (signal.aborted) return;
         this.#init.onError(error);
@@ -113,10 +84,7 @@ export class Announcer implements AsyncDisposable {
     const request = { ...this.#init.describe(), event: 'stopped' as const, wanted: 0 };
     const signal = AbortSignal.timeout(1_000);
     await Promise.allSettled(
-      this.#init.trackers.map((tracker, index) => {
-        const origin = index === 0 ? this.#init.origin?.claim() : undefined;
-        return announce(tracker, { ...request, origin }, { signal });
-      }),
+      this.#init.trackers.map((tracker) => announce(tracker, request, { signal })),
     );
   }
 }

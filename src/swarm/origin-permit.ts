@@ -1,6 +1,15 @@
 import { budgetBytes, type OriginBudget } from '../policy/index.ts';
 import type { AnnounceResponse, OriginClaim, OriginReply } from './announce.ts';
-import type { OriginTalk } from './announcer.ts';
+
+/** Who asks to use the origin (a web seed), by the trackers of ours alone. */
+export interface OriginTalk {
+  /** What to say of the origin. */
+  claim(): OriginClaim;
+  /** @param sentMs when the announce was sent that is answered */
+  onAnswer(response: AnnounceResponse, sentMs: number): void;
+  /** How soon the next announce should be. */
+  nextMs(): number;
+}
 
 export interface OriginPermitInit {
   /** Whether there is a tracker to ask. */

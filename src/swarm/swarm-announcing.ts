@@ -1,8 +1,9 @@
 import type { GatewaySlots } from '../policy/index.ts';
 import type { AnnounceRequest, AnnounceResponse, Endpoint } from './announce.ts';
 import type { SwarmAnswer, SwarmProgress } from './announce-batch.ts';
-import { Announcer, type OriginTalk } from './announcer.ts';
+import { Announcer } from './announcer.ts';
 import type { Transport } from './data/data-protocol.ts';
+import type { OriginTalk } from './origin-permit.ts';
 import type { Swarm } from './swarm.ts';
 import { trackerOrder } from './tracker-order.ts';
 import type { SwarmTalk, TrackerSession } from './tracker-session.ts';

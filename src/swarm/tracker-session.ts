@@ -3,7 +3,7 @@ import { announce, type AnnounceRequest, type AnnounceResponse } from './announc
 import type { AnnounceBatch, SwarmAnswer, SwarmClaim } from './announce-batch.ts';
 import { maxSwarmsPerBatch } from './announce-batch.ts';
 import { cancellableDelay } from './delay.ts';
-import type { OriginTalk } from './announcer.ts';
+import type { OriginTalk } from './origin-permit.ts';
 import { TrackerConnection } from './tracker-connection.ts';
 
 /** One swarm, as its announces are concerned. */

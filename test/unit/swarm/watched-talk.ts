@@ -1,6 +1,6 @@
 import type { AnnounceResponse } from '../../../src/swarm/announce.ts';
 import type { SwarmAnswer } from '../../../src/swarm/announce-batch.ts';
-import type { OriginTalk } from '../../../src/swarm/announcer.ts';
+import type { OriginTalk } from '../../../src/swarm/origin-permit.ts';
 import type { SwarmTalk, TrackerSession } from '../../../src/swarm/tracker-session.ts';
 import { Moments } from '../../tools/moments.ts';
 
