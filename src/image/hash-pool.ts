@@ -15,18 +15,23 @@ interface Lane {
   /** Why its thread is no more; a request to it would never be answered. */
   ended: Error | undefined;
   readonly pending: Map<number, Pending>;
+  readonly exited: Promise<void>;
 }
 
 /** Worker threads that hash files. Requests go to the thread with the fewest before it. */
 export class HashPool {
   readonly #lanes: Lane[] = [];
+  /** Set when the threads are to leave what they have not begun; shared with them. */
+  readonly #isEnding = new Int32Array(new SharedArrayBuffer(4));
   #nextId = 0;
 
   /** @param threads how many threads; by default one a core, eight at most */
   constructor(threads: number = Math.min(8, availableParallelism())) {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const url = new URL(`./hash-worker.${extension}`, import.meta.url);
-    for (let index = 0; index < threads; index++) this.#lanes.push(startLane(url));
+    for (let index = 0; index < threads; index++) {
+      this.#lanes.push(startLane(url, this.#isEnding));
+    }
   }
 
   /** How many requests keep every thread busy. */
@@ -51,14 +56,25 @@ export class HashPool {
     });
   }
 
-  /** Ends the threads; what they had not finished fails. */
+  /**
+   * Ends the threads; what they had not finished fails. Each ends by itself, after the request it is
+   * at: to terminate a thread that loads its modules, or is in a call to the system, can crash Node
+   * (nodejs/node issues 43182 and 38418).
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#lanes.map(({ worker }) => worker.terminate()));
+    Atomics.store(this.#isEnding, 0, 1);
+    for (const { worker } of this.#lanes) worker.postMessage(undefined);
+    await Promise.all(this.#lanes.map(({ exited }) => exited));
   }
 }
 
-function startLane(url: URL): Lane {
-  const worker = new Worker(url, { name: 'hash', env: environmentWithCompileCache() });
+function startLane(url: URL, isEnding: Int32Array): Lane {
+  const worker = new Worker(url, {
+    name: 'hash',
+    env: environmentWithCompileCache(),
+    workerData: isEnding,
+  });
+  const { promise: exited, resolve: markExited } = Promise.withResolvers<void>();
   const pending = new Map<number, Pending>();
   worker.on('message', (reply: HashReply) => {
     const waiting = pending.get(reply.id);
@@ -66,7 +82,7 @@ function startLane(url: URL): Lane {
     if ('results' in reply) waiting?.resolve(reply.results);
     else waiting?.reject(errorOf(reply.failure));
   });
-  const lane: Lane = { worker, pending, ended: undefined };
+  const lane: Lane = { worker, pending, exited, ended: undefined };
   const failAll = (error: Error) => {
     lane.ended = error;
     for (const waiting of pending.values()) waiting.reject(error);
@@ -75,6 +91,7 @@ function startLane(url: URL): Lane {
   worker.on('error', failAll);
   worker.on('exit', () => {
     failAll(new StorageError('STORAGE_FAILED', 'hashing was ended before it was done'));
+    markExited();
   });
   return lane;
 }

@@ -1,4 +1,4 @@
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { runHashTask, ShortReadError, type HashResult, type HashTask } from './hash-task.ts';
 import { runV1HashTask, type V1HashTask } from './v1-hash-task.ts';
 
@@ -23,8 +23,12 @@ export type HashReply =
       };
     };
 
-parentPort?.on('message', (request: HashRequest) => {
-  parentPort?.postMessage(answer(request));
+const isEnding = workerData as Int32Array;
+
+/** Nothing is said when the thread is to end. */
+parentPort?.on('message', (request: HashRequest | undefined) => {
+  if (Atomics.load(isEnding, 0) === 1) parentPort?.close();
+  else if (request !== undefined) parentPort?.postMessage(answer(request));
 });
 
 function answer({ id, tasks }: HashRequest): HashReply {
