@@ -42,10 +42,10 @@ export class ThreadLane implements DataLane {
       cause = error as Error;
     });
     this.#ended = new Promise((resolve) => {
-      // Also when it was terminated, of which nothing else tells.
       this.#worker.once('exit', (code) => {
-        cause ??= new Error(`the thread has ended by itself (exit code ${code})`);
-        if (!this.#ending) events.onDeath(cause);
+        const reason = cause?.message ?? `exit code ${code}`;
+        const death = new Error(`the thread has ended by itself: ${reason}`, { cause });
+        if (!this.#ending) events.onDeath(death);
         resolve();
       });
     });
