@@ -17,6 +17,7 @@ import {
   type TransportOptions,
 } from '../src/cli/index.ts';
 import { ConfigError } from '../src/errors.ts';
+import type { SwarmStatus } from '../src/swarm/index.ts';
 
 interface SeedOptions extends TransportOptions {
   readonly store: string;
@@ -89,6 +90,7 @@ async function runSeed(
       trackers: options.tracker ?? [],
       uploadBytesPerSecond: options.uploadLimit,
       onWarning,
+      onChange: outTeller(output),
     },
   );
   resources.use(exchange);
@@ -114,4 +116,17 @@ async function runSeed(
     { event: 'ended', sentBytes, images: ids },
     `ended; sent ${formatBytes(sentBytes)}`,
   );
+}
+
+/** Says once of each image that others have each piece of it. */
+function outTeller(output: CommandContext['output']): (status: SwarmStatus) => void {
+  const told = new Set<string>();
+  return ({ imageId, name, isOut }) => {
+    if (!isOut || told.has(imageId)) return;
+    told.add(imageId);
+    output.event(
+      { event: 'out', imageId },
+      `each piece of ${name ?? imageId} is at another host: it would spread without this seeder now`,
+    );
+  };
 }

@@ -88,11 +88,11 @@ function racksPlan({ hosts, pieces, seed }: Size): Plan {
 }
 
 /**
- * The swarm bench's hosts in network namespaces: links of 20 Mbit/s, of which the payload of full
+ * The swarm bench's hosts in network namespaces: links of 10 Mbit/s, of which the payload of full
  * frames (1448 of 1514 bytes) is left.
  */
 const small = {
-  hostBytesPerSecond: ((20e6 / 8) * 1_448) / 1_514,
+  hostBytesPerSecond: ((10e6 / 8) * 1_448) / 1_514,
   pieceBytes: 64 << 10,
   latencySeconds: [0.05e-3, 0.1e-3, 0.1e-3],
 } as const;
@@ -130,19 +130,19 @@ export const scenarios: readonly Scenario[] = [
   { name: 'late', title: 'hosts come one after the other', plan: latePlan },
   {
     name: 'equal-16',
-    title: '16 hosts of 20 Mbit/s, 64 MiB',
+    title: '16 hosts of 10 Mbit/s, 64 MiB',
     fixedSize: { hosts: 16, pieces: 1_024 },
     plan: (size) => smallPlan(size),
   },
   {
     name: 'equal-32',
-    title: '32 hosts of 10 Mbit/s, 64 MiB',
+    title: '32 hosts of 5 Mbit/s, 64 MiB',
     fixedSize: { hosts: 32, pieces: 1_024 },
     plan: (size) => smallPlan(size, { rateFactor: 0.5 }),
   },
   {
     name: 'two-racks',
-    title: 'two racks of 8 hosts of 20 Mbit/s, uplinks oversubscribed 4:1, 64 MiB',
+    title: 'two racks of 8 hosts of 10 Mbit/s, uplinks oversubscribed 4:1, 64 MiB',
     fixedSize: { hosts: 16, pieces: 1_024 },
     plan: (size) => smallPlan(size, { racks: 2 }),
   },

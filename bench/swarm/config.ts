@@ -18,8 +18,8 @@ export const defaultConfig: SwarmConfig = {
   peers: ['starling', 'libtorrent', 'aria2c', 'webtorrent', 'curl+nginx'],
   rounds: 3,
   sizeBytes: 64 << 20,
-  // 20 Mbit/s: then two cores have time left with 16 hosts.
-  rateBytesPerSecond: 2.5e6,
+  // 10 Mbit/s: then two cores have time left with 16 hosts.
+  rateBytesPerSecond: 1.25e6,
   directory: '/dev/shm',
   seed: 'starling',
 };
@@ -30,4 +30,5 @@ export const quickConfig: Partial<SwarmConfig> = {
   peers: ['starling', 'aria2c'],
   rounds: 1,
   sizeBytes: 24 << 20,
+  rateBytesPerSecond: 2.5e6,
 };

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import * as z from 'zod';
 import { monotonicMs } from '../process/index.ts';
 import type { ShapedNetwork } from './network/index.ts';
 import { copiesOf } from './payload-rate.ts';
@@ -11,12 +12,11 @@ export interface FaultContext {
   readonly network: ShapedNetwork;
   readonly imageBytes: number;
   readonly boundSeconds: number;
-  /** What had left by the seed's link, and by the links to all hosts, before time zero. */
-  readonly before: { readonly seedBytes: number; readonly hostBytes: number };
+  /** What had come over the links to all hosts before time zero. */
+  readonly before: { readonly hostBytes: number };
 }
 
-/** The seed may go when this many copies, with all their frames, have left it. */
-const copiesBeforeLeaving = 1.02;
+const out = z.object({ event: z.literal('out') });
 /** The tracker goes when this part of the bound has passed. */
 const trackerDiesAt = 0.5;
 /** Hosts are killed when this part of all copies has come. */
@@ -30,11 +30,8 @@ type Options = { readonly signal: AbortSignal };
 export const faults: Readonly<
   Record<Fault, (context: FaultContext, options: Options) => Promise<void>>
 > = {
-  async 'seed-leaves'({ swarm, network, imageBytes, before }, options) {
-    await untilHolds(async () => {
-      const { bytes } = await network.sentBy('seed');
-      return copiesOf(bytes - before.seedBytes, imageBytes) >= copiesBeforeLeaving;
-    }, options);
+  async 'seed-leaves'({ swarm }) {
+    await swarm.seed.line(out, 'that each piece is at another host');
     await swarm.seed.send('SIGKILL');
   },
 

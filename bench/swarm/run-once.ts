@@ -169,7 +169,6 @@ async function happen(init: WorkInit, boundSeconds: number, options: RunOptions)
   const context = {
     ...{ swarm: running, network, boundSeconds, imageBytes: payload.bytes },
     before: {
-      seedBytes: before.machines.get('seed')?.up.bytes ?? 0,
       hostBytes: running.hosts.reduce(
         (sum, { name }) => sum + (before.machines.get(name)?.down.bytes ?? 0),
         0,

@@ -7,6 +7,8 @@ export interface SeedInjectionComponents {
   readonly now: () => number;
   /** Tells a peer anew whether pieces are handed out: it is in our extension handshake. */
   readonly tell: (peer: Peer) => void;
+  /** Each piece has come to a peer: the image can do without this seed. */
+  readonly onOut: () => void;
 }
 
 export interface SeedInjectionInit {
@@ -132,5 +134,6 @@ export class SeedInjection {
     this.#active = false;
     for (const peer of this.#peers.keys()) this.#components.tell(peer);
     this.#peers.clear();
+    this.#components.onOut();
   }
 }

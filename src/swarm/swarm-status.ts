@@ -16,6 +16,8 @@ export interface SwarmStatus {
   /** All payload that came from peers, also what was not needed. */
   readonly receivedBytes: number;
   readonly sentBytes: number;
+  /** Of a seed that handed the image out: each piece has come to a peer, so it can do without us. */
+  readonly isOut: boolean;
   /** The payload that came, by how far it came. */
   readonly receivedFrom: Readonly<ReceivedFrom>;
   readonly peers: number;

@@ -113,6 +113,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
   #have: Bitfield | undefined;
   /** Of a host that has the image from the start. */
   #injection: SeedInjection | undefined;
+  #isOut = false;
   #slots: GatewaySlots | undefined;
   #reusedBytes = 0;
   #retryAtMs = Infinity;
@@ -204,6 +205,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
       reusedBytes: this.#reusedBytes,
       receivedBytes: this.#tally.receivedBytes,
       sentBytes: this.#tally.sentBytes,
+      isOut: this.#isOut,
       peers: this.#peers.size,
       receivedFrom: this.#tally.receivedFrom(),
       sources: this.#tally.sources(),
@@ -477,6 +479,10 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
         ...this.#components,
         tell: (peer) => {
           this.#sendExtensionHandshake(peer);
+        },
+        onOut: () => {
+          this.#isOut = true;
+          this.onChange?.();
         },
       },
       info,

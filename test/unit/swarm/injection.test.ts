@@ -18,4 +18,5 @@ test('a seed sends an image to a fleet that waits for it little more than once',
   await Promise.all(swarms.map((swarm) => swarm.completed));
   const copies = seeding.status().sentBytes / metainfo.info.sizeBytes;
   expect(copies).toBeLessThan(1.3);
+  expect(seeding.status().isOut).toBe(true);
 });
