@@ -68,6 +68,11 @@ export class StorageError extends StarlingError<
   'STORAGE_NO_SPACE' | 'STORAGE_FAILED' | 'STORAGE_CORRUPT'
 > {}
 
+/** The tracker's store: it is full, out of reach, or was changed meanwhile. */
+export class StoreError extends StarlingError<
+  'STORE_CONFLICT' | 'STORE_READ_ONLY' | 'STORE_FAILED' | 'STORE_TOO_LARGE' | 'STORE_TAMPERED'
+> {}
+
 /** The tracker: out of reach, or it answered with an error. */
 export class TrackerError extends StarlingError<
   'TRACKER_UNREACHABLE' | 'TRACKER_REFUSED' | 'TRACKER_FAILED'

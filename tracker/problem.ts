@@ -1,7 +1,13 @@
 import { STATUS_CODES } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import type { Problem } from '../src/api/index.ts';
-import { ConfigError, PeerError, RepositoryError, StorageError } from '../src/errors.ts';
+import {
+  ConfigError,
+  PeerError,
+  RepositoryError,
+  StorageError,
+  StoreError,
+} from '../src/errors.ts';
 
 export const problemType = 'application/problem+json';
 
@@ -32,6 +38,7 @@ export function problemOf(error: unknown): Problem {
     return problem(400, error.code, error.message);
   }
   if (error instanceof StorageError) return problem(503, error.code, error.message);
+  if (error instanceof StoreError) return problem(storeStatus(error), error.code, error.message);
   const status = statusOf(error);
   const fault = requestFaults[status];
   if (fault !== undefined) return problem(status, ...fault);
@@ -55,6 +62,20 @@ function repositoryStatus(error: RepositoryError): number {
     case 'REPOSITORY_EXPIRED':
     case 'REPOSITORY_MIX_AND_MATCH':
       return 403;
+  }
+}
+
+function storeStatus(error: StoreError): number {
+  switch (error.code) {
+    case 'STORE_CONFLICT':
+      return 409;
+    case 'STORE_TOO_LARGE':
+      return 413;
+    case 'STORE_READ_ONLY':
+    case 'STORE_FAILED':
+      return 503;
+    case 'STORE_TAMPERED':
+      return 500;
   }
 }
 

@@ -4,6 +4,7 @@ import {
   ImageError,
   isStarlingError,
   RepositoryError,
+  StoreError,
   TrackerError,
 } from '../errors.ts';
 
@@ -33,6 +34,8 @@ export function exitCodeOf(error: unknown): ExitCode {
     return failed ? exitCode.failed : exitCode.usage;
   }
   if (error instanceof DeadlineError) return exitCode.deadline;
+  // An audit log that was changed is as good as a signature that is wrong.
+  if (error instanceof StoreError && error.code === 'STORE_TAMPERED') return exitCode.refused;
   // HTTP 401 and 403: the tracker knows what was asked for, and says no to who asked.
   if (error instanceof TrackerError && [401, 403].includes(Number(error.evidence.status))) {
     return exitCode.refused;
