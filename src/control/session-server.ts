@@ -30,7 +30,6 @@ export interface SessionServerInit {
 
 const defaultBacklogBytes = 4 * 1024 * 1024;
 const helloTimeoutMs = 5_000;
-const sweepMs = 1_000;
 
 /** The tracker's end of all sessions. A host has one: a newer one ends the older. */
 export class SessionServer implements AsyncDisposable {
@@ -40,13 +39,15 @@ export class SessionServer implements AsyncDisposable {
   readonly #sessions = new Map<string, HostSession>();
   readonly #running = new Set<Promise<void>>();
   readonly #closing = new AbortController();
+  readonly #deadAfterMs: number;
   readonly #sweeper: NodeJS.Timeout;
 
   private constructor(components: { node: ControlNode; clock: Clock }, init: SessionServerInit) {
     this.#node = components.node;
     this.#clock = components.clock;
     this.#init = init;
-    this.#sweeper = setInterval(() => this.#sweep(), sweepMs).unref();
+    this.#deadAfterMs = init.deadAfterMs ?? sessionTimings.deadAfterMs;
+    this.#sweeper = setInterval(() => this.#sweep(), this.#deadAfterMs / 8).unref();
   }
 
   /** Takes sessions from now on. */
@@ -146,9 +147,8 @@ export class SessionServer implements AsyncDisposable {
   }
 
   #sweep(): void {
-    const limitMs = this.#init.deadAfterMs ?? sessionTimings.deadAfterMs;
     for (const session of this.#sessions.values()) {
-      if (session.silentMs < limitMs) continue;
+      if (session.silentMs < this.#deadAfterMs) continue;
       const what = `the host was silent for ${Math.round(session.silentMs)} ms`;
       session.end(new PeerError('PEER_TIMEOUT', what, { evidence: { peer: session.peerId } }));
     }

@@ -1,7 +1,8 @@
-import { onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import {
   ControlNode,
   systemClock,
+  type Clock,
   type ControlNodeInit,
   type CredentialVerifier,
   type MemberClaims,
@@ -9,9 +10,18 @@ import {
 import { PeerError } from '../../src/errors.ts';
 import { Identity } from '../../src/trust/sealed.ts';
 
-/** A fleet whose credentials are simple, and whose revocations hold at once. */
+/** Waits for what nobody tells of, also on a busy machine. */
+export const waitFor = <T>(callback: () => T | Promise<T>): Promise<T> =>
+  vi.waitFor(callback, { timeout: 20_000, interval: 10 });
+
+/** A fleet whose credentials are simple, whose revocations hold at once, and whose time can be put forward. */
 export class ControlFleet implements CredentialVerifier {
   readonly revoked = new Set<string>();
+  aheadMs = 0;
+  readonly clock: Clock = {
+    now: () => systemClock.now() + this.aheadMs,
+    uptime: () => systemClock.uptime() + this.aheadMs,
+  };
   readonly #key = Identity.generate();
 
   get id(): string {
@@ -25,8 +35,8 @@ export class ControlFleet implements CredentialVerifier {
       roles: ['host'],
       apps: ['*'],
       labels: {},
-      issuedAt: new Date().toISOString(),
-      expiresAt: new Date(Date.now() + ttlMs).toISOString(),
+      issuedAt: new Date(this.clock.now()).toISOString(),
+      expiresAt: new Date(this.clock.now() + ttlMs).toISOString(),
       ...others,
     };
     const payload = Buffer.from(JSON.stringify(claims));
@@ -39,7 +49,7 @@ export class ControlFleet implements CredentialVerifier {
     if (this.#sign(payload) !== signature) throw refusal('it is not of this fleet');
     const claims = JSON.parse(payload.toString()) as MemberClaims;
     if (claims.peerId !== peerId) throw refusal(`it is of ${claims.peerId}`);
-    if (Date.parse(claims.expiresAt) <= Date.now()) throw refusal('it has expired');
+    if (Date.parse(claims.expiresAt) <= this.clock.now()) throw refusal('it has expired');
     if (this.revoked.has(peerId)) throw refusal('it is revoked');
     return claims;
   }
@@ -66,7 +76,7 @@ export async function openMember(init: TestNodeInit): Promise<ControlNode> {
 export async function openNode(init: TestNodeInit): Promise<ControlNode> {
   const { fleet, identity = Identity.generate(), ...others } = init;
   const node = await ControlNode.open(
-    { identity, verifier: fleet, clock: systemClock },
+    { identity, verifier: fleet, clock: fleet.clock },
     { role: 'host', listen: ['/ip4/127.0.0.1/tcp/0'], ...others },
   );
   onTestFinished(() => node[Symbol.asyncDispose]());

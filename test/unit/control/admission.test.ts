@@ -2,7 +2,13 @@ import { createHook } from 'node:async_hooks';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { newLibp2p } from '../../../src/control/libp2p-node.ts';
 import { Identity } from '../../../src/trust/sealed.ts';
-import { addressOf, ControlFleet, openMember, openNode } from '../../tools/control-fleet.ts';
+import {
+  addressOf,
+  ControlFleet,
+  openMember,
+  openNode,
+  waitFor,
+} from '../../tools/control-fleet.ts';
 import { parsePeerAddress } from '../../../src/control/addresses.ts';
 
 const { signal } = new AbortController();
@@ -48,7 +54,7 @@ test('nothing is left open when a node is closed', async () => {
   expect(left().length).toBeGreaterThan(4);
   await Promise.all([one[Symbol.asyncDispose](), other[Symbol.asyncDispose]()]);
   // gossipsub does not call off its last heartbeat, which comes within a second.
-  await vi.waitFor(() => expect(left()).toEqual([]), { timeout: 5_000 });
+  await waitFor(() => expect(left()).toEqual([]));
 });
 
 test('two members know what the other has shown', async () => {
@@ -114,7 +120,7 @@ test('a member does not take one of another fleet for a tracker', async () => {
 test('a stranger gets no stream but that of its credential, and is closed in time', async () => {
   const fleet = new ControlFleet();
   const onRefused = vi.fn();
-  const member = await openMember({ fleet, admissionTimeoutMs: 300, sweepMs: 20, onRefused });
+  const member = await openMember({ fleet, sweepMs: 20, onRefused });
   await member.handle('/starling/session/1', () => undefined, { strangers: false, maxStreams: 2 });
   const stranger = await openStranger();
   const connection = await stranger.dial(parsePeerAddress(addressOf(member)).multiaddr);
@@ -122,8 +128,10 @@ test('a stranger gets no stream but that of its credential, and is closed in tim
   connection.addEventListener('close', () => closed.resolve());
   for (const protocol of ['/starling/session/1', '/ipfs/id/1.0.0', '/meshsub/1.2.0']) {
     const stream = await connection.newStream(protocol);
-    await vi.waitFor(() => expect(stream.status).toBe('reset'));
+    await waitFor(() => expect(stream.status).toBe('reset'));
   }
+  expect(connection.status).toBe('open');
+  fleet.aheadMs += 5_001;
   await closed.promise;
   expect(onRefused).toHaveBeenCalledWith(
     stranger.peerId.toString(),
@@ -139,7 +147,7 @@ test('who is revoked is closed at once, and stays out', async () => {
   fleet.revoked.add(host.peerId);
   tracker.revoke([host.peerId]);
   expect(tracker.claimsOf(host.peerId)).toBeUndefined();
-  await vi.waitFor(() => expect(connection.status).not.toBe('open'));
+  await waitFor(() => expect(connection.status).not.toBe('open'));
   await expect(host.connect(addressOf(tracker), { signal })).rejects.toMatchObject({
     code: 'PEER_NOT_MEMBER',
     message: expect.stringContaining('it is revoked') as string,
@@ -149,16 +157,17 @@ test('who is revoked is closed at once, and stays out', async () => {
 test('a connection ends with its credential, unless a newer one is shown', async () => {
   const fleet = new ControlFleet();
   const tracker = await openMember({ fleet, role: 'tracker', sweepMs: 20 });
-  const open = async () => {
-    const identity = Identity.generate();
-    const credential = fleet.issue(identity.peerId, { ttlMs: 500 });
-    return openNode({ fleet, identity, credential });
-  };
-  const [renewed, forgotten] = [await open(), await open()];
+  const [renewed, forgotten] = [await openMember({ fleet }), await openMember({ fleet })];
   for (const host of [renewed, forgotten]) await host.connect(addressOf(tracker), { signal });
-  renewed.setCredential(fleet.issue(renewed.peerId, { labels: { rack: 'r2' } }));
-  await vi.waitFor(() => expect(tracker.claimsOf(renewed.peerId)?.labels).toEqual({ rack: 'r2' }));
-  await vi.waitFor(() => expect(tracker.members()).toEqual([renewed.peerId]), { timeout: 5_000 });
+  const later = { ttlMs: 1_200_000, labels: { rack: 'r2' } };
+  renewed.setCredential(fleet.issue(renewed.peerId, later));
+  await waitFor(() => expect(tracker.claimsOf(renewed.peerId)?.labels).toEqual({ rack: 'r2' }));
+  tracker.setCredential(fleet.issue(tracker.peerId, later));
+  await waitFor(() => expect(renewed.claimsOf(tracker.peerId)?.labels).toEqual({ rack: 'r2' }));
+  expect(tracker.members()).toHaveLength(2);
+  fleet.aheadMs += 600_001;
+  await waitFor(() => expect(tracker.members()).toEqual([renewed.peerId]));
+  await waitFor(() => expect(forgotten.members()).toEqual([]));
 });
 
 test('a credential that is not good does not replace the one that is', async () => {

@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { hintsTopic, type Hint } from '../../../src/control/hint.ts';
 import {
   Hints,
@@ -7,7 +7,7 @@ import {
   type ControlNode,
   type HintsInit,
 } from '../../../src/control/index.ts';
-import { addressOf, ControlFleet, openMember } from '../../tools/control-fleet.ts';
+import { addressOf, ControlFleet, openMember, waitFor } from '../../tools/control-fleet.ts';
 import { seededRandom } from '../../tools/seeded-random.ts';
 
 const { signal } = new AbortController();
@@ -25,7 +25,7 @@ function hintsOf(node: ControlNode, init: Partial<HintsInit> = {}) {
 
 /** Whoever is connected exchanges hints as soon as both have said so. */
 const meshed = (...hosts: ReturnType<typeof hintsOf>[]) =>
-  vi.waitFor(() => {
+  waitFor(() => {
     for (const { mesh } of hosts) expect(mesh().length).toBeGreaterThan(0);
   });
 
@@ -44,19 +44,19 @@ test('hints go from host to host, also when the tracker is gone', async () => {
   await meshed(tracker, ...hosts);
   const news = { app: 'web', channel: 'stable' };
   await tracker.hints.publish(news);
-  await vi.waitFor(() => expect(hosts.map(({ heard }) => heard)).toEqual(Array(4).fill([news])));
+  await waitFor(() => expect(hosts.map(({ heard }) => heard)).toEqual(Array(4).fill([news])));
   await tracker.node[Symbol.asyncDispose]();
-  await vi.waitFor(() => {
+  await waitFor(() => {
     for (const [index, { node, mesh }] of hosts.entries()) {
       expect(node.members()).not.toContain(tracker.node.peerId);
       expect(mesh()).toHaveLength(index === 0 || index === 3 ? 1 : 2);
     }
   });
   await hosts[0]!.hints.publish({ revocations: 9 });
-  await vi.waitFor(() => expect(hosts[3]!.heard).toEqual([news, { revocations: 9 }]));
+  await waitFor(() => expect(hosts[3]!.heard).toEqual([news, { revocations: 9 }]));
   // The same again is said again: it may be another release.
   await hosts[0]!.hints.publish(news);
-  await vi.waitFor(() => expect(hosts[3]!.heard).toEqual([news, { revocations: 9 }, news]));
+  await waitFor(() => expect(hosts[3]!.heard).toEqual([news, { revocations: 9 }, news]));
 });
 
 test('what is malformed, too long or of a kind that is not known is not told', async () => {
@@ -74,7 +74,7 @@ test('what is malformed, too long or of a kind that is not known is not told', a
   ];
   for (const text of bad) await liar.node.gossip.publish(hintsTopic, Buffer.from(text));
   await liar.hints.publish({ settings: 'web', revision: 5 });
-  await vi.waitFor(() => expect(host.heard).toEqual([{ settings: 'web', revision: 5 }]));
+  await waitFor(() => expect(host.heard).toEqual([{ settings: 'web', revision: 5 }]));
 });
 
 test('a peer passes on so many hints and no more', async () => {
@@ -87,6 +87,6 @@ test('a peer passes on so many hints and no more', async () => {
   await meshed(flood, host, strict);
   for (let revision = 0; revision < 20; revision++)
     await flood.hints.publish({ revocations: revision });
-  await vi.waitFor(() => expect(host.heard).toHaveLength(20));
-  await vi.waitFor(() => expect(strict.heard).toHaveLength(5));
+  await waitFor(() => expect(host.heard).toHaveLength(20));
+  await waitFor(() => expect(strict.heard).toHaveLength(5));
 });

@@ -13,7 +13,13 @@ import { FramePipe } from '../../../src/control/frame-pipe.ts';
 import { joinProtocol } from '../../../src/control/join-messages.ts';
 import { PeerError } from '../../../src/errors.ts';
 import { Identity } from '../../../src/trust/sealed.ts';
-import { addressOf, ControlFleet, openMember, openNode } from '../../tools/control-fleet.ts';
+import {
+  addressOf,
+  ControlFleet,
+  openMember,
+  openNode,
+  waitFor,
+} from '../../tools/control-fleet.ts';
 
 const { signal } = new AbortController();
 const secret = 'c2VjcmV0LXNlY3JldC1zZWNyZXQ';
@@ -119,7 +125,7 @@ test.each([
   const connection = await node.connectAsStranger(tracker.tracker, { signal });
   const stream = await node.openStream(connection, joinProtocol, { signal });
   new FramePipe(stream, { maxFrameBytes: 8_192 }).send(bytes);
-  await vi.waitFor(() => expect(tracker.onRefused).toHaveBeenCalledTimes(1));
+  await waitFor(() => expect(tracker.onRefused).toHaveBeenCalledTimes(1));
   expect(tracker.onRefused.mock.calls[0]?.[2]).toMatchObject({ code: 'PEER_PROTOCOL' });
   expect(tracker.onJoin).not.toHaveBeenCalled();
 });

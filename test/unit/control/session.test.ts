@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { FramePipe } from '../../../src/control/frame-pipe.ts';
 import {
   SessionServer,
@@ -15,7 +15,13 @@ import {
 import { maxMessageBytes, sessionProtocol } from '../../../src/control/messages.ts';
 import type { PeerError } from '../../../src/errors.ts';
 import { Identity } from '../../../src/trust/sealed.ts';
-import { addressOf, ControlFleet, openMember, openNode } from '../../tools/control-fleet.ts';
+import {
+  addressOf,
+  ControlFleet,
+  openMember,
+  openNode,
+  waitFor,
+} from '../../tools/control-fleet.ts';
 import { seededRandom } from '../../tools/seeded-random.ts';
 
 const { signal } = new AbortController();
@@ -80,7 +86,7 @@ function openSession(node: ControlNode, init: Partial<TrackerSessionInit>) {
 }
 
 const sessionOf = (server: SessionServer, node: ControlNode): Promise<HostSession> =>
-  vi.waitFor(() => {
+  waitFor(() => {
     const found = server.sessions.get(node.peerId);
     if (found === undefined) throw new Error('no session yet');
     return found;
@@ -100,10 +106,10 @@ test('a host says hello and is welcomed, and both say what they have to', async 
   expect(session.claims.peerId).toBe(node.peerId);
   session.send({ type: 'news', channels: follows });
   tracker.server.broadcast({ type: 'settings', app: 'web', revision: 4, values: { DB: 'db:1' } });
-  await vi.waitFor(() => expect(host.messages).toHaveLength(3));
+  await waitFor(() => expect(host.messages).toHaveLength(3));
   expect(host.messages.map(({ type }) => type)).toEqual(['welcome', 'news', 'settings']);
   host.session.report(report('stable', 1));
-  await vi.waitFor(() => expect(tracker.messages).toHaveLength(1));
+  await waitFor(() => expect(tracker.messages).toHaveLength(1));
   expect(tracker.messages[0]).toMatchObject({ type: 'report', channels: [report('stable', 1)] });
   expect(host.session.tracker).toBe(tracker.address);
   const aheadMs = (host.session.fleetTimeMs ?? 0) - Date.now();
@@ -120,7 +126,7 @@ test('of many reports of one channel the newest is sent, and again to the next t
     host.session.report(report('beta', generation));
   }
   const trackers = [first, second];
-  const used = await vi.waitFor(() => {
+  const used = await waitFor(() => {
     const found = trackers.find(({ messages }) => messages.length > 0);
     if (found === undefined) throw new Error('no report yet');
     return found;
@@ -129,7 +135,7 @@ test('of many reports of one channel the newest is sent, and again to the next t
   expect(used.messages).toEqual([latest]);
   await used.close();
   const other = used === first ? second : first;
-  await vi.waitFor(() => expect(other.messages).toEqual([latest]), { timeout: 5_000 });
+  await waitFor(() => expect(other.messages).toEqual([latest]));
   expect(host.session.tracker).toBe(other.address);
 });
 
@@ -141,7 +147,7 @@ test('a session comes back when its tracker does', async () => {
   const host = openSession(node, { trackers: [tracker.address] });
   await sessionOf(tracker.server, node);
   await tracker.close();
-  await vi.waitFor(() => expect(host.changes.at(-1)?.connected).toBe(false));
+  await waitFor(() => expect(host.changes.at(-1)?.connected).toBe(false));
   const listen = tracker.address.replace(/\/p2p\/.*/, '');
   const again = await openTracker(fleet, { identity, listen });
   await sessionOf(again.server, node);
@@ -160,8 +166,8 @@ test('a newer session of a host ends the older one', async () => {
   const first = await sessionOf(tracker.server, one);
   const young = await openPipe(other, tracker.address);
   young.send({ type: 'hello', protocol: 1, ...about });
-  await vi.waitFor(() => expect(first.signal.aborted).toBe(true));
-  await vi.waitFor(() => expect(tracker.ends).toMatchObject([{ code: 'PEER_CLOSED' }]));
+  await waitFor(() => expect(first.signal.aborted).toBe(true));
+  await waitFor(() => expect(tracker.ends).toMatchObject([{ code: 'PEER_CLOSED' }]));
   expect(tracker.server.sessions.get(identity.peerId)?.signal.aborted).toBe(false);
 });
 
@@ -193,7 +199,7 @@ test.each([
   pipe.send({ type: 'hello', protocol: 1, ...about });
   await Promise.all([liar, honest].map((node) => sessionOf(tracker.server, node)));
   misbehave(pipe);
-  await vi.waitFor(() => expect(tracker.ends).toHaveLength(1));
+  await waitFor(() => expect(tracker.ends).toHaveLength(1));
   expect(tracker.ends[0]).toMatchObject({ code: 'PEER_PROTOCOL' });
   expect([...tracker.server.sessions.keys()]).toEqual([honest.peerId]);
 });
@@ -206,7 +212,7 @@ test('messages of a later version are ignored, on both sides', async () => {
   pipe.send({ type: 'hello', protocol: 9, ...about, mood: 'good' });
   pipe.send({ type: 'song', verse: 1 });
   pipe.send({ type: 'renew' });
-  await vi.waitFor(() => expect(tracker.messages).toEqual([{ type: 'renew' }]));
+  await waitFor(() => expect(tracker.messages).toEqual([{ type: 'renew' }]));
   expect(tracker.server.sessions.size).toBe(1);
 });
 
@@ -223,7 +229,7 @@ test('who is no member gets no session, and hears why', async () => {
   const fleet = new ControlFleet();
   const tracker = await openTracker(fleet);
   const host = openSession(await openNode({ fleet }), { trackers: [tracker.address] });
-  await vi.waitFor(() =>
+  await waitFor(() =>
     expect(host.changes).toContainEqual({
       tracker: tracker.address,
       connected: false,
@@ -241,8 +247,8 @@ test('a host that is revoked loses its session at once', async () => {
   await sessionOf(tracker.server, node);
   fleet.revoked.add(node.peerId);
   tracker.node.revoke([node.peerId]);
-  await vi.waitFor(() => expect(tracker.server.sessions.size).toBe(0));
-  await vi.waitFor(() =>
+  await waitFor(() => expect(tracker.server.sessions.size).toBe(0));
+  await waitFor(() =>
     expect(host.changes.at(-1)).toMatchObject({
       connected: false,
       error: { message: expect.stringContaining('it is revoked') as string },
@@ -265,9 +271,9 @@ test('a host that does not read loses its session at a bound, and others get all
   let sent = 0;
   while (!session.signal.aborted && sent < 200) {
     tracker.server.broadcast({ type: 'settings', app: 'web', revision: ++sent, values });
-    await vi.waitFor(() => expect(host.messages).toHaveLength(1 + sent));
+    await waitFor(() => expect(host.messages).toHaveLength(1 + sent));
   }
-  await vi.waitFor(() => expect(tracker.ends).toHaveLength(1));
+  await waitFor(() => expect(tracker.ends).toHaveLength(1));
   expect(tracker.ends[0]).toMatchObject({ code: 'PEER_TIMEOUT' });
   expect(sent).toBeLessThan(200);
   expect([...tracker.server.sessions.keys()]).toEqual([honest.peerId]);
@@ -284,7 +290,7 @@ test('a tracker that is silent is left for another', async () => {
   const node = await openMember({ fleet });
   const trackers = [addressOf(silent), tracker.address];
   const host = openSession(node, { trackers, heartbeatMs: 20, deadAfterMs: 200 });
-  await vi.waitFor(() => expect(host.session.tracker).toBe(tracker.address), { timeout: 5_000 });
+  await waitFor(() => expect(host.session.tracker).toBe(tracker.address));
 });
 
 test('a host that is silent loses its session; one that says only that it is there does not', async () => {
@@ -294,7 +300,7 @@ test('a host that is silent loses its session; one that says only that it is the
   openSession(quiet, { trackers: [tracker.address], heartbeatMs: 100 });
   (await openPipe(silent, tracker.address)).send({ type: 'hello', protocol: 1, ...about });
   await Promise.all([silent, quiet].map((node) => sessionOf(tracker.server, node)));
-  await vi.waitFor(() => expect(tracker.ends).toHaveLength(1), { timeout: 5_000 });
+  await waitFor(() => expect(tracker.ends).toHaveLength(1));
   expect(tracker.ends[0]).toMatchObject({ code: 'PEER_TIMEOUT' });
   expect([...tracker.server.sessions.keys()]).toEqual([quiet.peerId]);
 });
@@ -310,11 +316,12 @@ test('a credential is renewed over the session before it ends', async () => {
       });
     },
   });
-  const identity = Identity.generate();
-  const credential = fleet.issue(identity.peerId, { ttlMs: 1_000 });
-  const node = await openNode({ fleet, identity, credential });
+  const node = await openMember({ fleet });
+  // More than half of its life is over.
+  const issuedAt = new Date(Date.now() - 900_000).toISOString();
+  node.setCredential(fleet.issue(node.peerId, { issuedAt }));
   openSession(node, { trackers: [tracker.address] });
-  await vi.waitFor(() => expect(node.claims?.labels).toEqual({ n: '2' }), { timeout: 3_000 });
+  await waitFor(() => expect(node.claims?.labels).toEqual({ n: '2' }));
   const session = await sessionOf(tracker.server, node);
-  await vi.waitFor(() => expect(session.claims.labels).toEqual({ n: '2' }));
+  await waitFor(() => expect(session.claims.labels).toEqual({ n: '2' }));
 });
