@@ -7,7 +7,13 @@ import {
   type ControlNode,
   type HintsInit,
 } from '../../../src/control/index.ts';
-import { addressOf, ControlFleet, openMember, waitFor } from '../../tools/control-fleet.ts';
+import {
+  addressOf,
+  ControlFleet,
+  openMember,
+  openNode,
+  waitFor,
+} from '../../tools/control-fleet.ts';
 import { seededRandom } from '../../tools/seeded-random.ts';
 
 const { signal } = new AbortController();
@@ -89,4 +95,31 @@ test('a peer passes on so many hints and no more', async () => {
     await flood.hints.publish({ revocations: revision });
   await waitFor(() => expect(host.heard).toHaveLength(20));
   await waitFor(() => expect(strict.heard).toHaveLength(5));
+});
+
+test('a host that goes is replaced by another of those that were named', async () => {
+  const fleet = new ControlFleet();
+  const [one, other] = [await openMember({ fleet }), await openMember({ fleet })];
+  const stranger = await openNode({ fleet });
+  const node = await openMember({ fleet });
+  const errors: unknown[] = [];
+  const links = new PeerLinks(
+    { node, clock, random: seededRandom(3) },
+    {
+      wanted: 1,
+      everyMs: 20,
+      backoff: { firstMs: 10, mostMs: 50 },
+      onError: (address) => errors.push(address),
+    },
+  );
+  onTestFinished(() => links[Symbol.asyncDispose]());
+  links.offer(['nonsense', ...[stranger, one, other, node].map(addressOf)]);
+  const linked = () => waitFor(() => expect(node.members()).toHaveLength(1));
+  await linked();
+  expect(errors).toContain('nonsense');
+  const [first] = node.members();
+  await (first === one.peerId ? one : other)[Symbol.asyncDispose]();
+  await waitFor(() => expect(node.members()).not.toContain(first));
+  await linked();
+  expect([one.peerId, other.peerId]).toContain(node.members()[0]);
 });
