@@ -1,0 +1,132 @@
+import * as z from 'zod';
+import { PeerError } from '../errors.ts';
+import { decodeFrame } from './frames.ts';
+
+/**
+ * What a host and a tracker say to each other in a session. Messages of a type that is not known here
+ * are ignored, and so are fields: what is added later must be safe to ignore, what is not gets a new
+ * protocol id. A known type with a wrong field ends the session.
+ */
+export const sessionProtocol = '/starling/session/1';
+/** Said in `hello`: what of this version's messages the host understands. */
+export const messageVersion = 1;
+/** The longest message, in bytes of JSON. */
+export const maxMessageBytes = 256 * 1024;
+
+/** A credential's text is below this. */
+export const maxCredentialChars = 4_096;
+
+const name = z.string().min(1).max(100);
+const revision = z.int().nonnegative();
+const credentialText = z.string().min(1).max(maxCredentialChars);
+const revocationsText = z
+  .string()
+  .min(1)
+  .max(maxMessageBytes - 1_024);
+const address = z.string().min(1).max(300);
+const map = <T extends z.ZodType>(value: T, maxKeys: number) =>
+  z.record(name, value).refine((all) => Object.keys(all).length <= maxKeys, 'too many keys');
+const channel = { app: name, channel: name };
+
+const report = z.object({
+  ...channel,
+  /** The image id that is released there, or none yet. */
+  release: z.string().max(200).optional(),
+  generation: z.int().nonnegative().optional(),
+  state: z.string().min(1).max(40),
+  healthy: z.boolean(),
+});
+
+const permit = z.object({
+  ...channel,
+  release: z.string().min(1).max(200),
+  action: z.enum(['activate', 'hold', 'goBack']),
+  /** A permit of an older epoch is void. */
+  epoch: z.int().nonnegative(),
+  /** Until when it may be acted upon, by the tracker's clock. */
+  validUntil: z.iso.datetime().optional(),
+});
+
+const hostSchemas = {
+  hello: z.object({
+    type: z.literal('hello'),
+    protocol: z.int().positive(),
+    /** Of the program, for people. */
+    version: z.string().max(100),
+    follows: z.array(z.object(channel)).max(256),
+    /** The revision of each app's settings that this host has. */
+    settings: map(revision, 256),
+    /** Where other hosts reach this one (multiaddrs that end with its peer id). */
+    addresses: z.array(address).max(8),
+  }),
+  report: z.object({ type: z.literal('report'), channels: z.array(report).min(1).max(256) }),
+  renew: z.object({ type: z.literal('renew') }),
+};
+
+const trackerSchemas = {
+  welcome: z.object({
+    type: z.literal('welcome'),
+    fleetTime: z.iso.datetime(),
+    credential: credentialText.optional(),
+    revocations: revocationsText.optional(),
+  }),
+  credential: z.object({ type: z.literal('credential'), text: credentialText }),
+  revocations: z.object({ type: z.literal('revocations'), text: revocationsText }),
+  permits: z.object({ type: z.literal('permits'), permits: z.array(permit).max(1_024) }),
+  settings: z.object({
+    type: z.literal('settings'),
+    app: name,
+    revision,
+    values: map(z.union([z.string(), z.number(), z.boolean()]), 1_024),
+  }),
+  news: z.object({ type: z.literal('news'), channels: z.array(z.object(channel)).min(1).max(256) }),
+  /** Other hosts to connect to, so that hints arrive without a tracker. */
+  peers: z.object({ type: z.literal('peers'), addresses: z.array(address).max(64) }),
+};
+
+type MessageOf<Schemas extends Record<string, z.ZodType>> = z.output<Schemas[keyof Schemas]>;
+
+export type HostMessage = MessageOf<typeof hostSchemas>;
+export type TrackerMessage = MessageOf<typeof trackerSchemas>;
+export type Hello = z.output<typeof hostSchemas.hello>;
+export type ChannelReport = z.output<typeof report>;
+export type Permit = z.output<typeof permit>;
+
+const typed = z.object({ type: z.string().min(1).max(40) });
+
+/**
+ * @returns undefined when the message is of a type that is not known here
+ * @throws PeerError PEER_PROTOCOL
+ */
+export const parseHostMessage = (frame: Uint8Array): HostMessage | undefined =>
+  parse<HostMessage>(hostSchemas, frame);
+
+/**
+ * @returns undefined when the message is of a type that is not known here
+ * @throws PeerError PEER_PROTOCOL
+ */
+export const parseTrackerMessage = (frame: Uint8Array): TrackerMessage | undefined =>
+  parse<TrackerMessage>(trackerSchemas, frame);
+
+function parse<Message>(
+  schemas: Readonly<Record<string, z.ZodType>>,
+  frame: Uint8Array,
+): Message | undefined {
+  const value = decodeFrame(frame);
+  const { type } = parseAs(typed, value, 'a message');
+  if (!Object.hasOwn(schemas, type)) return undefined;
+  const schema = schemas[type] as z.ZodType<Message>;
+  return parseAs(schema, value, `a message "${type}"`);
+}
+
+/** @throws PeerError PEER_PROTOCOL that says what of the value is wrong, and shows none of it */
+export function parseAs<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const where = issue?.path.join('.').slice(0, 200) ?? '';
+  const why = `${where === '' ? '' : `${where}: `}${issue?.message.slice(0, 200) ?? 'malformed'}`;
+  throw new PeerError('PEER_PROTOCOL', `the peer sent ${what} that is malformed: ${why}`, {
+    evidence: { where },
+  });
+}

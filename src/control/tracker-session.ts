@@ -1,0 +1,175 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ConfigError, isStarlingError, TrackerError } from '../errors.ts';
+import { parsePeerAddress } from './addresses.ts';
+import { backoffMs, type BackoffInit } from './backoff.ts';
+import type { Clock } from './clock.ts';
+import type { ControlNode } from './control-node.ts';
+import { CredentialRenewal } from './credential-renewal.ts';
+import type { ChannelReport, Hello, TrackerMessage } from './messages.ts';
+import { ReportBox } from './report-box.ts';
+import { sessionTimings } from './session-timings.ts';
+import { TrackerTalk } from './tracker-talk.ts';
+
+export interface TrackerSessionComponents {
+  readonly node: ControlNode;
+  readonly clock: Clock;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+}
+
+export interface TrackerSessionInit {
+  /** As `parsePeerAddress` reads them; a session is kept with one of them. */
+  readonly trackers: readonly string[];
+  /** What this host says of itself whenever a session begins. */
+  readonly describe: () => Omit<Hello, 'type' | 'protocol'>;
+  /** In the order in which they were sent; credentials are taken before they are told. */
+  readonly onMessage: (message: TrackerMessage) => void;
+  /** A session has begun; or it ended, or none could be had, and why. */
+  readonly onChange?: (change: SessionChange) => void;
+  readonly backoff?: BackoffInit;
+  readonly heartbeatMs?: number;
+  readonly deadAfterMs?: number;
+}
+
+export type SessionChange =
+  | { readonly tracker: string; readonly connected: true }
+  | { readonly tracker: string; readonly connected: false; readonly error: Error };
+
+/** Up to the second pause, hosts that lost the same tracker together come back over 3 seconds. */
+const defaultBackoff: BackoffInit = { firstMs: 1_000, mostMs: 30_000 };
+
+/**
+ * Keeps one session with one of several trackers: the next one when it ends, and pauses that grow when
+ * none can be reached. What is reported meanwhile is sent to the next.
+ */
+export class TrackerSession implements AsyncDisposable {
+  readonly #components: TrackerSessionComponents;
+  readonly #init: TrackerSessionInit;
+  readonly #reports = new ReportBox();
+  readonly #renewal: CredentialRenewal;
+  readonly #closing = new AbortController();
+  readonly #loop: Promise<void>;
+  #talk: TrackerTalk | undefined;
+
+  /** @throws ConfigError when there is no tracker, or an address is not one */
+  constructor(components: TrackerSessionComponents, init: TrackerSessionInit) {
+    this.#components = components;
+    this.#init = init;
+    for (const tracker of init.trackers) parsePeerAddress(tracker);
+    if (init.trackers.length === 0) {
+      throw new ConfigError('CONFIG_MISSING', 'no tracker is given: name at least one');
+    }
+    const { node } = components;
+    this.#renewal = new CredentialRenewal(components, {
+      claims: () => node.claims,
+      ask: () => this.#talk?.renew(),
+    });
+    this.#loop = this.#run();
+  }
+
+  /** The tracker that the session is with; undefined while there is none. */
+  get tracker(): string | undefined {
+    return this.#talk?.isWelcome ? this.#talk.tracker : undefined;
+  }
+
+  /**
+   * The tracker's clock, in milliseconds since 1970, and never behind it: how long its answer was on
+   * the way is added. So what it granted until a moment is not used after it. Undefined before the
+   * first session.
+   */
+  get fleetTimeMs(): number | undefined {
+    return this.#fleetTime && this.#fleetTime.atMs + this.#components.clock.uptime();
+  }
+  #fleetTime: { readonly atMs: number } | undefined;
+
+  /** Says how a channel is here, now or with the next session; only the newest of each is sent. */
+  report(report: ChannelReport): void {
+    this.#reports.put(report);
+    this.#talk?.flush();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    const { random, clock } = this.#components;
+    const { trackers, backoff = defaultBackoff } = this.#init;
+    let next = Math.floor(random() * trackers.length);
+    let failures = 0;
+    while (!signal.aborted) {
+      const tracker = trackers[next % trackers.length] ?? '';
+      next++;
+      const beganMs = clock.uptime();
+      await this.#talkTo(tracker);
+      // One that ends at once, again and again, is no better than none.
+      const hasLasted = clock.uptime() - beganMs > backoff.mostMs;
+      failures = hasLasted ? 1 : failures + 1;
+      // All trackers are tried before the pause grows.
+      const rounds = Math.ceil(failures / trackers.length);
+      const pauseMs = backoffMs(rounds, random(), backoff);
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #talkTo(tracker: string): Promise<void> {
+    const { node, clock } = this.#components;
+    const { heartbeatMs, deadAfterMs } = { ...sessionTimings, ...defined(this.#init) };
+    const talk = new TrackerTalk(
+      { node, uptime: clock.uptime, reports: this.#reports },
+      {
+        tracker,
+        heartbeatMs,
+        deadAfterMs,
+        hello: this.#init.describe(),
+        onMessage: (message) => this.#onMessage(tracker, message, talk),
+      },
+    );
+    this.#talk = talk;
+    let error: Error;
+    try {
+      await talk.run({ signal: this.#closing.signal });
+      error = new TrackerError('TRACKER_UNREACHABLE', `the tracker ${tracker} ended the session`);
+    } catch (cause) {
+      error = asError(tracker, cause);
+    }
+    this.#talk = undefined;
+    this.#renewal[Symbol.dispose]();
+    if (!this.#closing.signal.aborted) {
+      this.#init.onChange?.({ tracker, connected: false, error });
+    }
+  }
+
+  #onMessage(tracker: string, message: TrackerMessage, talk: TrackerTalk): void {
+    if (message.type === 'welcome') {
+      this.#fleetTime = { atMs: Date.parse(message.fleetTime) + 1 - talk.saidHelloMs };
+      this.#reports.resend();
+      talk.flush();
+    }
+    const credential = credentialOf(message);
+    if (credential !== undefined) this.#components.node.setCredential(credential);
+    if (message.type === 'welcome' || credential !== undefined) this.#renewal.restart();
+    if (message.type === 'welcome') this.#init.onChange?.({ tracker, connected: true });
+    this.#init.onMessage(message);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    this.#renewal[Symbol.dispose]();
+    await this.#loop;
+  }
+}
+
+const credentialOf = (message: TrackerMessage): string | undefined => {
+  if (message.type === 'welcome') return message.credential;
+  return message.type === 'credential' ? message.text : undefined;
+};
+
+const defined = (init: TrackerSessionInit) => ({
+  ...(init.heartbeatMs !== undefined && { heartbeatMs: init.heartbeatMs }),
+  ...(init.deadAfterMs !== undefined && { deadAfterMs: init.deadAfterMs }),
+});
+
+function asError(tracker: string, cause: unknown): Error {
+  if (isStarlingError(cause)) return cause;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const what = `the session with the tracker ${tracker} ended: ${why}`;
+  return new TrackerError('TRACKER_UNREACHABLE', what, { cause });
+}
