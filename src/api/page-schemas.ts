@@ -32,7 +32,8 @@ export const pageQuerySchema = (init: { readonly maxLimit: number; readonly keyS
         // A query is text, and clients are to be told what it means.
         override: ({ jsonSchema }) => {
           delete jsonSchema.pattern;
-          Object.assign(jsonSchema, { type: 'integer', minimum: 1, maximum: init.maxLimit });
+          const [minimum, maximum] = [1, init.maxLimit];
+          Object.assign(jsonSchema, { type: 'integer', minimum, maximum, default: maximum });
         },
       }),
     after: cursorSchema

@@ -1,6 +1,9 @@
 import { copyFile, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
+import { request as requestSealed } from 'node:https';
 import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { expect, onTestFinished, test } from 'vitest';
 import { openPinnedFetch, TrackerClient } from '../../../src/api/index.ts';
@@ -87,6 +90,34 @@ test('a certificate that is not the pinned one is not believed', async () => {
   const unpinned = new TrackerClient({}, { url: running.tracker.restUrl });
   await expect(unpinned.health()).rejects.toMatchObject({ code: 'TRACKER_UNREACHABLE' });
 });
+
+/** An address by which this machine can call itself as if it was another. */
+const [ownAddress] = Object.values(networkInterfaces())
+  .flatMap((addresses = []) => addresses)
+  .filter(({ family, internal }) => family === 'IPv4' && !internal)
+  .map(({ address }) => address);
+
+test.skipIf(ownAddress === undefined)(
+  'from another machine a token is taken over TLS only, and what needs none either way',
+  async () => {
+    const { tracker, token, certificate } = await runSealed({ host: '0.0.0.0' });
+    const ask = async (send: typeof request, path: string): Promise<number | undefined> => {
+      const asked = send({
+        ...{ host: '127.0.0.1', port: tracker.port, path, localAddress: ownAddress, agent: false },
+        headers: { authorization: `Bearer ${token}` },
+        ...{ ca: certificate.cert },
+      }).end();
+      const [response] = (await once(asked, 'response')) as [IncomingMessage];
+      response.resume();
+      return response.statusCode;
+    };
+    expect(await ask(request, '/v1/releases')).toBe(403);
+    expect(await ask(requestSealed, '/v1/releases')).toBe(200);
+    for (const path of ['/healthz', announceUrl(), '/v1/openapi.json']) {
+      expect(await ask(request, path)).toBe(200);
+    }
+  },
+);
 
 test('a swarm is watched over TLS, until its end', async () => {
   const { tracker, client } = await runSealed({ watchIntervalMs: 20 });
