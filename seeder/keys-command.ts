@@ -4,6 +4,7 @@ import {
   Option,
   parseDuration,
   runCommand,
+  trackerCaOption,
   trackerOption,
   type Command,
 } from '../src/cli/index.ts';
@@ -18,6 +19,7 @@ interface InitOptions {
 interface RenewOptions {
   readonly keys: string;
   readonly tracker?: readonly string[];
+  readonly trackerCa?: string;
   readonly tokenFile?: string;
   readonly expires?: number;
   readonly deadline?: number;
@@ -70,6 +72,7 @@ export function addKeysCommand(program: Command): void {
     .description('sign the current releases again, before what was signed expires')
     .addOption(keysOption())
     .addOption(trackerOption())
+    .addOption(trackerCaOption())
     .addOption(tokenFileOption())
     .addOption(
       new Option('--expires <duration>', 'how long the new signatures are good').argParser(

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { TrackerClient, type ReleasePushed } from '../src/api/index.ts';
+import { openPinnedFetch, TrackerClient, type ReleasePushed } from '../src/api/index.ts';
 import { ConfigError, RepositoryError } from '../src/errors.ts';
 import type { StoredImage } from '../src/image/index.ts';
 import { readManifest } from '../src/image/index.ts';
@@ -20,6 +20,8 @@ import { readOptionFile } from './keys-option.ts';
 export interface PublishInit {
   readonly keys: string;
   readonly tracker?: readonly string[] | undefined;
+  /** The file with the only certificates that are believed of it. */
+  readonly trackerCa?: string | undefined;
   readonly tokenFile?: string | undefined;
   /** How long snapshot and timestamp are good, in milliseconds. */
   readonly expires?: number | undefined;
@@ -114,8 +116,9 @@ async function openPublisher(init: PublishInit): Promise<Publisher> {
   const token = (await readOptionFile(init.tokenFile, 'the token file')).trim();
   const root = await readOptionFile(join(init.keys, 'root.json'), 'root.json');
   const keys = await loadKeys(init.keys);
-  const client = new TrackerClient({}, { url: tracker, token });
-  const { expires } = init;
+  const { expires, trackerCa } = init;
+  const fetch = trackerCa === undefined ? undefined : await openPinnedFetch(trackerCa);
+  const client = new TrackerClient({ fetch }, { url: tracker, token });
   const expiry = expires === undefined ? {} : { snapshotMs: expires, timestampMs: expires };
   return { client, keys, root, expiry };
 }

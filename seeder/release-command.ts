@@ -5,6 +5,7 @@ import {
   parseDuration,
   runCommand,
   storeOption,
+  trackerCaOption,
   trackerOption,
   type Command,
 } from '../src/cli/index.ts';
@@ -14,6 +15,7 @@ interface ReleaseOptions {
   readonly store: string;
   readonly keys: string;
   readonly tracker?: readonly string[];
+  readonly trackerCa?: string;
   readonly tokenFile?: string;
   readonly expires?: number;
   readonly deadline?: number;
@@ -35,6 +37,7 @@ export function addReleaseCommand(program: Command): void {
     .argument('<channel>', 'the channel, for instance stable')
     .argument('<image>', 'image id or magnet link of an image in the store')
     .addOption(trackerOption())
+    .addOption(trackerCaOption())
     .addOption(tokenFileOption())
     .addOption(keysOption())
     .addOption(storeOption())

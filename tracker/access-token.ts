@@ -8,7 +8,7 @@ import { createPrivateFile, storageError, systemCode } from './durable-file.ts';
 const othersMask = 0o077;
 
 /**
- * The bearer token that /v1 asks for. It is made at the first start, 32 random bytes, in a file that
+ * The bearer token of the operator `admin`. It is made at the first start, 32 random bytes, in a file that
  * nobody but its owner can read; only its digest is held.
  */
 export class AccessToken {
@@ -30,7 +30,7 @@ export class AccessToken {
     try {
       const kept = await read(path);
       if (kept !== undefined) return new AccessToken(path, kept);
-      const token = randomBytes(32).toString('base64url');
+      const token = makeToken();
       await createPrivateFile(path, `${token}\n`);
       return new AccessToken(path, token);
     } catch (error) {
@@ -41,12 +41,20 @@ export class AccessToken {
 
   /** Whether an `authorization` header carries the token. Takes as long whatever it carries. */
   admits(authorization: string | undefined): boolean {
-    const given = /^Bearer +([A-Za-z0-9._~+/=-]{1,200}) *$/i.exec(authorization ?? '')?.[1];
+    const given = bearerTokenOf(authorization);
     return timingSafeEqual(digestOf(given ?? ''), this.#digest) && given !== undefined;
   }
 }
 
-const digestOf = (token: string): Buffer => hash('sha256', token, 'buffer');
+/** The token in an `authorization` header (RFC 6750, "2.1. Authorization Request Header Field"). */
+export const bearerTokenOf = (authorization: string | undefined): string | undefined =>
+  /^Bearer +([A-Za-z0-9._~+/=-]{1,200}) *$/i.exec(authorization ?? '')?.[1];
+
+/** A new token: 32 random bytes. */
+export const makeToken = (): string => randomBytes(32).toString('base64url');
+
+/** What is kept of a token, where only that is kept. */
+export const digestOf = (token: string): Buffer => hash('sha256', token, 'buffer');
 
 async function read(path: string): Promise<string | undefined> {
   let handle;

@@ -16,6 +16,14 @@ const configSchema = z.strictObject({
   directory: z.string().min(1),
   /** The pinned root.json. Needed at the first start, which keeps it; later it must be the same. */
   rootPath: z.string().min(1).optional(),
+  /** The certificate and key, in PEM, by which /v1 is served over TLS. */
+  tls: z.strictObject({ certPath: z.string().min(1), keyPath: z.string().min(1) }).optional(),
+  /** A port of its own for TLS; else it is spoken at the port of HTTP. */
+  restPort: z.int().min(0).max(65_535).optional(),
+  /** Whether /v1 takes tokens in the clear from other machines. */
+  insecureRest: z.boolean(),
+  /** How often the certificate is looked at; a change is used after two looks. */
+  certificateLookMs: milliseconds,
   /** How often peers are told to announce themselves, while there is little to do. */
   announceIntervalMs: milliseconds,
   /** How often at least, when there is much to do; never less often than the above. */
@@ -64,6 +72,8 @@ export const defaultConfig: TrackerConfig = {
   port: 7070,
   udp: true,
   directory: 'tracker-data',
+  insecureRest: false,
+  certificateLookMs: 2_000,
   announceIntervalMs: 30_000,
   maxAnnounceIntervalMs: 900_000,
   progressIntervalMs: 2_000,
@@ -92,11 +102,17 @@ export const defaultConfig: TrackerConfig = {
 export function resolveConfig(init: Partial<TrackerConfig>): TrackerConfig {
   const given = Object.entries(init).filter(([, value]) => value !== undefined);
   const result = configSchema.safeParse({ ...defaultConfig, ...Object.fromEntries(given) });
-  if (result.success) return result.data;
+  if (result.success) return consistent(result.data);
   const faults = result.error.issues.map(
     (issue) => `${issue.path.map(String).join('.')}: ${issue.message}`,
   );
   throw new ConfigError('CONFIG_INVALID', `the tracker can't run so: ${faults.join('; ')}`, {
     evidence: { faults },
   });
+}
+
+function consistent(config: TrackerConfig): TrackerConfig {
+  if (config.restPort === undefined || config.tls !== undefined) return config;
+  const message = '--rest-port is for TLS: give --tls-cert and --tls-key too';
+  throw new ConfigError('CONFIG_INVALID', message);
 }

@@ -17,8 +17,8 @@ const lastAnswerTimeoutMs = 1_000;
 export interface FrontContext {
   readonly announces: HttpAnnounces;
   readonly metrics: TrackerMetrics;
-  /** Gives a connection to the HTTP server. */
-  readonly handOver: (socket: Socket) => void;
+  /** Gives a connection away, paused, to who speaks what it begins with. */
+  readonly handOver: (socket: Socket, begin: Buffer) => void;
   readonly connections: Set<FrontConnection>;
 }
 
@@ -95,12 +95,11 @@ export class FrontConnection {
     socket.off('end', this.#onEnd);
     socket.off('error', this.#onError);
     socket.off('close', this.#onClose);
-    // It must not flow before somebody listens again, and then it must.
+    // It must not flow before somebody listens again.
     socket.pause();
     socket.unshift(data);
     socket.setNoDelay(true);
-    this.#context.handOver(socket);
-    socket.resume();
+    this.#context.handOver(socket, data);
   }
 
   readonly #onTimeout = (): void => {

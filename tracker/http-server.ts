@@ -2,15 +2,15 @@ import type { Socket } from 'node:net';
 import fastify, { LogController } from 'fastify';
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { TrackerMetrics } from './metrics.ts';
-import { problem, problemOf, sendProblem } from './problem.ts';
+import { problem, ProblemError, problemOf, sendProblem } from './problem.ts';
 
 export interface HttpServerComponents {
   readonly log: FastifyBaseLogger;
   readonly metrics: TrackerMetrics;
 }
 
-/** How long a client may take: for its headers, its whole request, and in silence. */
-const headersTimeoutMs = 10_000;
+/** How long a client may take: for its headers or TLS handshake, its whole request, and in silence. */
+export const headersTimeoutMs = 10_000;
 const requestTimeoutMs = 60_000;
 /** Longer than the usual announce interval, so that a connection serves many announces. */
 const keepAliveTimeoutMs = 75_000;
@@ -123,7 +123,7 @@ function answerError(error: unknown, request: FastifyRequest, reply: FastifyRepl
   const told = { err: error, method: request.method, path: pathOf(request), remote: request.ip };
   if (body.status >= 500) request.log.error(told, 'a request failed');
   else request.log.debug(told, 'a request was refused');
-  return sendProblem(reply, body);
+  return sendProblem(reply, body, error instanceof ProblemError ? error : {});
 }
 
 /** What is not HTTP at all, or took too long, has no request and no reply yet. */

@@ -7,3 +7,4 @@ export { startTracker } from './tracker.ts';
 export type { Tracker, TrackerComponents } from './tracker.ts';
 export { defaultConfig } from './config.ts';
 export type { TrackerConfig } from './config.ts';
+export type { CallObserver, CallRecord } from './rest/index.ts';

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { ConfigError } from '../src/errors.ts';
 import type { TrackerConfig } from './config.ts';
 import { systemCode } from './durable-file.ts';
+import type { TlsServer } from './tls-server.ts';
 import { UdpServer, type UdpServerComponents } from './udp-server.ts';
 
 /** Listens for HTTP. @returns the port @throws ConfigError when it can't */
@@ -21,6 +22,23 @@ export async function listenHttp(app: FastifyInstance, config: TrackerConfig): P
   }
   const address = app.server.address();
   return typeof address === 'object' && address !== null ? address.port : port;
+}
+
+/**
+ * Listens for TLS, if that has a port of its own.
+ * @returns the port; undefined where it has none
+ * @throws ConfigError when it can't
+ */
+export async function listenTls(
+  tls: TlsServer,
+  { host, restPort }: TrackerConfig,
+): Promise<number | undefined> {
+  if (restPort === undefined) return undefined;
+  try {
+    return await tls.listen(host, restPort);
+  } catch (cause) {
+    throw unusable(cause, host, restPort, '--rest-port');
+  }
 }
 
 /**

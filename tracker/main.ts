@@ -16,6 +16,8 @@ import {
   type LogLevel,
 } from '../src/cli/index.ts';
 import { addAuditCommand } from './audit/audit-command.ts';
+import { ConfigError } from '../src/errors.ts';
+import { addOperatorCommands, directoryOption } from './operator-commands.ts';
 
 interface ServeOptions {
   readonly dir: string;
@@ -24,6 +26,10 @@ interface ServeOptions {
   readonly port: number;
   readonly udpPort?: number;
   readonly udp: boolean;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly restPort?: number;
+  readonly insecureRest?: boolean;
   readonly announceInterval: number;
   readonly maxAnnounceInterval: number;
   readonly announceRate: number;
@@ -36,7 +42,8 @@ interface ServeOptions {
 const examples = `
 Examples:
   tracker serve --dir /var/lib/starling-tracker --root root.json
-  tracker serve --host 0.0.0.0 --port 7070
+  tracker serve --host 0.0.0.0 --port 7070 --tls-cert tracker.crt --tls-key tracker.key
+  tracker operator create alice --ttl 90d
 `;
 
 /** The tracker program. */
@@ -48,6 +55,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   );
   addServe(program);
   addAuditCommand(program);
+  addOperatorCommands(program);
   program.addHelpText('after', examples);
   await runProgram(program, argv);
 }
@@ -56,11 +64,7 @@ function addServe(program: Command): void {
   const command = program
     .command('serve')
     .description('serve announces, releases and the REST interface until it is ended')
-    .addOption(
-      new Option('--dir <directory>', 'where root, releases and token are kept')
-        .env('STARLING_TRACKER_DIR')
-        .default('tracker-data'),
-    )
+    .addOption(directoryOption('where root, releases and tokens are kept'))
     .addOption(
       new Option(
         '--root <file>',
@@ -84,6 +88,7 @@ function addServe(program: Command): void {
         .env('STARLING_TRACKER_UDP_PORT'),
     )
     .addOption(new Option('--no-udp', 'answer no UDP announces'));
+  addRestOptions(command);
   addIntervalOptions(command);
   addOriginOptions(command);
   command
@@ -91,6 +96,32 @@ function addServe(program: Command): void {
     .addOption(jsonOption())
     .addHelpText('after', examples)
     .action((options: ServeOptions) => serve(options));
+}
+
+function addRestOptions(command: Command): void {
+  command
+    .addOption(
+      new Option(
+        '--tls-cert <file>',
+        'the certificate chain, in PEM, by which the REST interface is served over TLS',
+      ).env('STARLING_TRACKER_TLS_CERT'),
+    )
+    .addOption(
+      new Option('--tls-key <file>', 'the key of the certificate, in PEM').env(
+        'STARLING_TRACKER_TLS_KEY',
+      ),
+    )
+    .addOption(
+      new Option('--rest-port <port>', 'serve TLS at this port; else at that of --port')
+        .argParser(parsePort)
+        .env('STARLING_TRACKER_REST_PORT'),
+    )
+    .addOption(
+      new Option(
+        '--insecure-rest',
+        'take tokens over plain HTTP from other machines, in a network that you trust',
+      ),
+    );
 }
 
 function addIntervalOptions(command: Command): void {
@@ -152,6 +183,7 @@ async function serve(options: ServeOptions): Promise<void> {
         port: options.port,
         udp: options.udp,
         ...(options.udpPort === undefined ? {} : { udpPort: options.udpPort }),
+        ...restConfig(options),
         announceIntervalMs: options.announceInterval,
         maxAnnounceIntervalMs: options.maxAnnounceInterval,
         targetAnnounceRate: options.announceRate,
@@ -162,14 +194,35 @@ async function serve(options: ServeOptions): Promise<void> {
       {},
       { signal },
     );
-    const { url, udpPort, tokenPath } = tracker;
+    const { url, restUrl, udpPort, tokenPath } = tracker;
     const udp = udpPort === undefined ? '' : `, and at UDP port ${udpPort}`;
     output.event(
-      { event: 'listening', url, ...(udpPort === undefined ? {} : { udpPort }), tokenPath },
-      `the tracker listens at ${url}${udp}; the token of its REST interface is in ${tokenPath}`,
+      {
+        event: 'listening',
+        url,
+        restUrl,
+        ...(udpPort === undefined ? {} : { udpPort }),
+        tokenPath,
+      },
+      `the tracker listens at ${url}${udp}; its REST interface is at ${restUrl}, the token for it in ${tokenPath}`,
     );
     await untilAborted(signal);
     await tracker[Symbol.asyncDispose]();
     output.result({ event: 'ended', url }, 'the tracker has ended');
   });
+}
+
+/** @throws ConfigError for half of a certificate */
+function restConfig({ tlsCert, tlsKey, restPort, insecureRest = false }: ServeOptions) {
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    const missing = tlsCert === undefined ? '--tls-cert' : '--tls-key';
+    throw new ConfigError('CONFIG_MISSING', `for TLS give ${missing} too`);
+  }
+  return {
+    ...(tlsCert === undefined || tlsKey === undefined
+      ? {}
+      : { tls: { certPath: tlsCert, keyPath: tlsKey } }),
+    ...(restPort === undefined ? {} : { restPort }),
+    insecureRest,
+  };
 }

@@ -1,8 +1,23 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
-import { hostsQuerySchema, maxListed } from '../src/api/index.ts';
-import type { Problem, Swarm, SwarmHosts, SwarmPeer, Swarms } from '../src/api/index.ts';
-import { problem, sendProblem } from './problem.ts';
+import * as z from 'zod';
+import {
+  hostsQuerySchema,
+  maxListed,
+  swarmEventSchema,
+  swarmHostsSchema,
+  swarmSchema,
+  swarmsSchema,
+} from '../src/api/index.ts';
+import type { Swarm, SwarmPeer } from '../src/api/index.ts';
 import type { ListedPeer } from './announcement.ts';
+import { problem, ProblemError } from './problem.ts';
+import {
+  defineRoute,
+  eventsAnswer,
+  jsonAnswer,
+  linkNext,
+  pageOf,
+  type RestRoute,
+} from './rest/index.ts';
 import {
   describeCounts,
   describeEndpoint,
@@ -19,79 +34,116 @@ export interface SwarmComponents {
   readonly monotonicMs: () => number;
 }
 
-interface OneSwarm {
-  Params: { infoHash: string };
-}
+const tag = 'swarms';
+const oneSwarm = '/v1/swarms/{infoHash}';
 
-const oneSwarm = '/v1/swarms/:infoHash';
+/** The info-hash of a swarm, parsed as announces have it: its first 20 bytes. */
+const swarmParams = z.strictObject({
+  infoHash: z
+    .string()
+    .regex(
+      /^(?:[0-9a-fA-F]{40}|[0-9a-fA-F]{64})$/,
+      'an info-hash has 40 hexadecimal digits, or 64 for all of a v2 info-hash',
+    )
+    .transform((text) => Buffer.from(text.slice(0, 40), 'hex').toString('latin1')),
+});
+
+const problems = { 404: 'Nobody is in a swarm of that info-hash.' };
 
 /** `/v1/swarms`: who is where, and how far, for operators. */
-export function addSwarmRoutes(app: FastifyInstance, components: SwarmComponents): void {
-  const { swarms, watches, monotonicMs } = components;
-  app.get('/v1/swarms', (): Swarms => {
-    const nowMs = monotonicMs();
-    const listed = swarms.swarms(maxListed, nowMs);
-    return {
-      total: swarms.totals(nowMs).swarms,
-      swarms: listed.map((swarm) => describeCounts(swarm.infoHash, swarm)),
-    };
-  });
-  app.get<OneSwarm>(oneSwarm, (request, reply) =>
-    answerFor(request.params.infoHash, reply, (infoHash) =>
-      describeSwarm(infoHash, components, monotonicMs()),
-    ),
-  );
-  app.get<OneSwarm>(`${oneSwarm}/hosts`, (request, reply) => {
-    const query = hostsQuerySchema.safeParse(readQuery(request.url));
-    if (!query.success) {
-      const [issue] = query.error.issues;
-      const detail = `${issue?.path.map(String).join('.') ?? ''}: ${issue?.message ?? 'malformed'}`;
-      return sendProblem(reply, problem(400, 'REQUEST_INVALID', detail));
-    }
-    return answerFor(request.params.infoHash, reply, (infoHash) => {
+export const swarmRoutes = (components: SwarmComponents): readonly RestRoute[] => [
+  listSwarms(components),
+  getSwarm(components),
+  listHosts(components),
+  watchSwarm(components),
+];
+
+const listSwarms = ({ swarms, monotonicMs }: SwarmComponents): RestRoute =>
+  defineRoute({
+    id: 'listSwarms',
+    method: 'GET',
+    path: '/v1/swarms',
+    tag,
+    summary: 'All swarms: how many have the image, fetch it, became complete',
+    answer: jsonAnswer(swarmsSchema, `How many there are, and up to ${maxListed} of them.`),
+    handle: () => {
       const nowMs = monotonicMs();
-      if (swarms.counts(infoHash, nowMs) === undefined) return undefined;
-      return pageOf(swarms.hosts(infoHash, nowMs), query.data, nowMs);
-    });
+      const listed = swarms.swarms(maxListed, nowMs);
+      return {
+        total: swarms.totals(nowMs).swarms,
+        swarms: listed.map((swarm) => describeCounts(swarm.infoHash, swarm)),
+      };
+    },
   });
-  // A HEAD would be a watcher that is told nothing and never goes.
-  app.get<OneSwarm>(`${oneSwarm}/events`, { exposeHeadRoute: false }, (request, reply) => {
-    const infoHash = readInfoHash(request.params.infoHash);
-    if (infoHash === undefined) return sendProblem(reply, malformed);
-    if (swarms.counts(infoHash, monotonicMs()) === undefined) return sendProblem(reply, unknown);
-    reply.hijack();
-    watches.open(infoHash, reply.raw);
-    return reply;
+
+const getSwarm = (components: SwarmComponents): RestRoute =>
+  defineRoute({
+    id: 'getSwarm',
+    method: 'GET',
+    path: oneSwarm,
+    tag,
+    summary: 'A swarm, its peers, and how far the hosts of the fleet are in sum',
+    params: swarmParams,
+    answer: jsonAnswer(swarmSchema, 'The swarm.'),
+    problems,
+    handle: ({ params }) => {
+      const swarm = describeSwarm(params.infoHash, components, components.monotonicMs());
+      if (swarm === undefined) throw unknown();
+      return swarm;
+    },
   });
+
+const listHosts = ({ swarms, monotonicMs }: SwarmComponents): RestRoute =>
+  defineRoute({
+    id: 'listSwarmHosts',
+    method: 'GET',
+    path: `${oneSwarm}/hosts`,
+    tag,
+    summary: 'The hosts of the fleet in a swarm, one by one',
+    description:
+      'Those first that came first. Each host that stays is in one page, whatever comes and goes.',
+    params: swarmParams,
+    query: hostsQuerySchema,
+    answer: jsonAnswer(swarmHostsSchema, 'A page of them.'),
+    problems,
+    handle: ({ params: { infoHash }, query, request, reply }) => {
+      const nowMs = monotonicMs();
+      if (swarms.counts(infoHash, nowMs) === undefined) throw unknown();
+      const following = hostsAfter(swarms.hosts(infoHash, nowMs), Number(query.after ?? 0));
+      const { items, next } = pageOf(following, query, ({ arrival }) => String(arrival));
+      linkNext(request, reply, next);
+      const hosts = items.map((host) => describeHost(host, nowMs));
+      return next === undefined ? { hosts } : { hosts, next };
+    },
+  });
+
+const watchSwarm = ({ swarms, watches, monotonicMs }: SwarmComponents): RestRoute =>
+  defineRoute({
+    id: 'watchSwarm',
+    method: 'GET',
+    path: `${oneSwarm}/events`,
+    tag,
+    summary: 'What changes in a swarm, as it happens',
+    params: swarmParams,
+    answer: eventsAnswer(swarmEventSchema, 'Events, until nobody is in the swarm.'),
+    problems,
+    handle: ({ params: { infoHash }, reply }) => {
+      if (swarms.counts(infoHash, monotonicMs()) === undefined) throw unknown();
+      reply.hijack();
+      watches.open(infoHash, reply.raw);
+      return undefined;
+    },
+  });
+
+const unknown = (): ProblemError =>
+  new ProblemError(problem(404, 'NOT_FOUND', 'nobody is in a swarm of that info-hash'));
+
+/** The hosts after the cursor, wherever hosts before it are now. */
+function* hostsAfter(hosts: Iterable<ListedHost>, arrival: number): Generator<ListedHost> {
+  for (const host of hosts) {
+    if (host.arrival > arrival) yield host;
+  }
 }
-
-const malformed: Problem = problem(
-  400,
-  'REQUEST_INVALID',
-  'an info-hash has 40 hexadecimal digits, or 64 for all of a v2 info-hash',
-);
-const unknown: Problem = problem(404, 'NOT_FOUND', 'nobody is in a swarm of that info-hash');
-
-/** @param answer undefined when nobody is in the swarm */
-function answerFor(
-  text: string,
-  reply: FastifyReply,
-  answer: (infoHash: string) => object | undefined,
-): FastifyReply {
-  const infoHash = readInfoHash(text);
-  if (infoHash === undefined) return sendProblem(reply, malformed);
-  const body = answer(infoHash);
-  return body === undefined ? sendProblem(reply, unknown) : reply.send(body);
-}
-
-function readInfoHash(text: string): string | undefined {
-  if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i.test(text)) return undefined;
-  return Buffer.from(text.slice(0, 40), 'hex').toString('latin1');
-}
-
-/** Elsewhere queries are bytes; these are text. */
-const readQuery = (url: string): Record<string, string> =>
-  Object.fromEntries(new URLSearchParams(url.split('?', 2)[1] ?? ''));
 
 function describeSwarm(
   infoHash: string,
@@ -116,22 +168,3 @@ const describePeer = (peer: ListedPeer, nowMs: number): SwarmPeer => ({
   leftBytes: peer.leftBytes,
   lastSeenAgoMs: Math.max(0, Math.round(nowMs - peer.lastSeenMs)),
 });
-
-/** The hosts after the cursor, wherever hosts before it are now. */
-function pageOf(
-  hosts: Iterable<ListedHost>,
-  { limit, after }: { readonly limit: number; readonly after: number },
-  nowMs: number,
-): SwarmHosts {
-  const page: ListedHost[] = [];
-  for (const host of hosts) {
-    if (host.arrival <= after) continue;
-    if (page.length === limit) {
-      return { hosts: page.map((one) => describeHost(one, nowMs)), next: cursorAfter(page) };
-    }
-    page.push(host);
-  }
-  return { hosts: page.map((one) => describeHost(one, nowMs)) };
-}
-
-const cursorAfter = (page: readonly ListedHost[]): string => String(page.at(-1)?.arrival ?? 0);

@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { join, resolve } from 'node:path';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { AccessToken } from './access-token.ts';
@@ -7,22 +8,40 @@ import { AnnouncePace } from './announce-interval.ts';
 import { addAnnounceRoutes } from './announce-routes.ts';
 import { Announcer } from './announcer.ts';
 import { addBatchRoutes } from './batch-routes.ts';
-import { requireToken } from './bearer-check.ts';
 import { resolveConfig } from './config.ts';
 import type { TrackerConfig } from './config.ts';
 import { storageError } from './durable-file.ts';
 import { addHealthRoutes } from './health-routes.ts';
-import { createHttpServer, frontLimits, refuseOtherMethods, watchRoutes } from './http-server.ts';
+import {
+  createHttpServer,
+  frontLimits,
+  headersTimeoutMs,
+  refuseOtherMethods,
+  watchRoutes,
+  type RouteMethods,
+} from './http-server.ts';
 import { HttpAnnounces } from './http-announces.ts';
 import { createLog } from './log.ts';
 import { TrackerMetrics } from './metrics.ts';
-import { addReleaseRoutes } from './release-routes.ts';
+import { releaseRoutes } from './release-routes.ts';
 import { OriginLeases } from './origin-leases.ts';
 import { ReleaseStore } from './release-store.ts';
-import { listenHttp, listenUdp, reachableHost } from './listen.ts';
-import { addSwarmRoutes } from './swarm-routes.ts';
+import { listenHttp, listenTls, listenUdp, reachableHost } from './listen.ts';
+import {
+  addRestRoutes,
+  defaultRecords,
+  defaultWrongTokens,
+  LoggedCalls,
+  MemoryRecords,
+  Operators,
+  WrongTokens,
+  type AdmissionInit,
+  type CallObserver,
+} from './rest/index.ts';
+import { swarmRoutes } from './swarm-routes.ts';
 import { SwarmTable } from './swarm-table.ts';
 import { SwarmWatches } from './swarm-watches.ts';
+import { TlsServer } from './tls-server.ts';
 import { addTufRoutes } from './tuf-routes.ts';
 import type { UdpServer } from './udp-server.ts';
 
@@ -33,17 +52,23 @@ export interface TrackerComponents {
   readonly now?: (() => number) | undefined;
   /** Numbers from 0 up to, not including, 1: by them peers are chosen. */
   readonly random?: (() => number) | undefined;
+  /** Who is told of changes and refusals; the log, if nothing else is said. */
+  readonly observer?: CallObserver | undefined;
 }
 
 /** A tracker that runs. Disposing of it ends it: requests under way are answered first. */
 export interface Tracker {
   /** Where it is reached from this machine. */
   readonly url: string;
+  /** Where /v1 is reached from this machine: over TLS, where it has a certificate. */
+  readonly restUrl: string;
   readonly host: string;
   readonly port: number;
   /** Undefined where it answers no UDP. */
   readonly udpPort: number | undefined;
-  /** The file with the bearer token for /v1. */
+  /** The methods of each route that it serves. */
+  readonly routes: RouteMethods;
+  /** The file with the bearer token of the operator `admin` for /v1. */
   readonly tokenPath: string;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -53,6 +78,9 @@ interface Parts {
   readonly log: FastifyBaseLogger;
   readonly releases: ReleaseStore;
   readonly token: AccessToken;
+  readonly operators: Operators;
+  readonly observer: CallObserver;
+  readonly now: () => number;
   readonly swarms: SwarmTable;
   readonly announcer: Announcer;
   readonly metrics: TrackerMetrics;
@@ -74,16 +102,17 @@ export async function startTracker(
   signal?.throwIfAborted();
   const config = resolveConfig(init);
   const parts = await openParts(config, components);
-  const app = await buildApp(parts);
+  const { app, tls } = await openServers(parts);
   let udp: UdpServer | undefined;
   try {
+    const routes = await addRoutes(app, parts, tls);
     const port = await listenHttp(app, config);
+    const restPort = tls === undefined ? undefined : await listenTls(tls, config);
     udp = await listenUdp(parts, config, port);
     signal?.throwIfAborted();
-    return running({ app, port, udp }, parts, signal);
+    return running({ app, tls, port, restPort, udp, routes }, parts, signal);
   } catch (error) {
-    await udp?.[Symbol.asyncDispose]();
-    await app.close();
+    await Promise.all([udp?.[Symbol.asyncDispose](), tls?.[Symbol.asyncDispose](), app.close()]);
     throw error;
   }
 }
@@ -103,6 +132,8 @@ async function openParts(config: TrackerConfig, components: TrackerComponents): 
     { directory: join(directory, 'tuf'), rootPath },
   );
   const token = await AccessToken.open(directory);
+  const operators = await Operators.open({ adminToken: token, log }, directory);
+  const observer = components.observer ?? new LoggedCalls({ log });
   const random = components.random ?? Math.random;
   const swarms = new SwarmTable({ random }, config);
   const origins = new OriginLeases(config);
@@ -116,14 +147,41 @@ async function openParts(config: TrackerConfig, components: TrackerComponents): 
     origins: () => origins.totals(monotonicMs()),
     releasesExpireMs: () => releases.current?.summary.expires.getTime(),
   });
-  return { config, log, releases, token, swarms, announcer, metrics, monotonicMs };
+  return {
+    ...{ config, log, releases, token, operators, observer, now },
+    ...{ swarms, announcer, metrics, monotonicMs },
+  };
 }
 
-async function buildApp(parts: Parts): Promise<FastifyInstance> {
-  const { config, log, releases, token, swarms, announcer, metrics, monotonicMs } = parts;
-  const app = createHttpServer({ log, metrics }, { maxConnections: config.maxConnections });
+interface Servers {
+  readonly app: FastifyInstance;
+  readonly tls: TlsServer | undefined;
+}
+
+async function openServers({ config, log, metrics }: Parts): Promise<Servers> {
+  const { maxConnections, certificateLookMs: lookIntervalMs } = config;
+  const app = createHttpServer({ log, metrics }, { maxConnections });
+  if (config.tls === undefined) return { app, tls: undefined };
+  const limits = { maxConnections, lookIntervalMs, handshakeTimeoutMs: headersTimeoutMs };
+  const tls = await TlsServer.open({ server: app.server, log }, { ...config.tls, ...limits });
+  return { app, tls };
+}
+
+async function addRoutes(
+  app: FastifyInstance,
+  parts: Parts,
+  tls: TlsServer | undefined,
+): Promise<RouteMethods> {
+  const { config, releases, swarms, announcer, metrics, monotonicMs } = parts;
   const announces = new HttpAnnounces({ announcer, metrics }, config);
-  const front = new AnnounceFront({ server: app.server, announces, metrics }, frontLimits);
+  const acceptTls =
+    tls === undefined || config.restPort !== undefined
+      ? undefined
+      : (socket: Socket) => {
+          tls.accept(socket);
+        };
+  const { server } = app;
+  const front = new AnnounceFront({ server, announces, metrics, acceptTls }, frontLimits);
   const watches = new SwarmWatches({ swarms, monotonicMs }, config);
   app.addHook('preClose', (done) => {
     front.close();
@@ -135,20 +193,32 @@ async function buildApp(parts: Parts): Promise<FastifyInstance> {
   addBatchRoutes(app, { announcer, metrics });
   addHealthRoutes(app, { releases, metrics });
   await addTufRoutes(app, releases);
-  await app.register((v1, _options, done) => {
-    requireToken(v1, token);
-    addReleaseRoutes(v1, { releases, metrics });
-    addSwarmRoutes(v1, { swarms, watches, monotonicMs });
-    done();
-  });
-  refuseOtherMethods(app, routes);
+  const declared = [
+    ...releaseRoutes({ releases, metrics }),
+    ...swarmRoutes({ swarms, watches, monotonicMs }),
+  ];
+  const records = new MemoryRecords({ monotonicMs }, defaultRecords);
+  const wrongTokens = new WrongTokens({ monotonicMs }, defaultWrongTokens);
+  await addRestRoutes(app, declared, { ...parts, records, wrongTokens }, admission(config));
+  // What is added now has no methods of its own.
+  const own = structuredClone(routes);
+  refuseOtherMethods(app, own);
   await app.ready();
-  return app;
+  return own;
 }
+
+const admission = ({ insecureRest, tls, restPort }: TrackerConfig): AdmissionInit => ({
+  isInsecure: insecureRest,
+  tls: tls && { port: restPort },
+});
 
 interface Listening {
   readonly app: FastifyInstance;
+  readonly tls: TlsServer | undefined;
   readonly port: number;
+  /** Where TLS has a port of its own. */
+  readonly restPort: number | undefined;
+  readonly routes: RouteMethods;
   readonly udp: UdpServer | undefined;
 }
 
@@ -170,12 +240,16 @@ function running(
   };
   signal?.addEventListener('abort', onAbort, { once: true });
   const { host } = config;
-  const { port, udp } = listening;
+  const { port, udp, tls, restPort = port, routes } = listening;
+  const reachable = reachableHost(host);
+  const url = `http://${reachable}:${port}`;
   return {
-    url: `http://${reachableHost(host)}:${port}`,
+    url,
+    restUrl: tls === undefined ? url : `https://${reachable}:${restPort}`,
     host,
     port,
     udpPort: udp?.port,
+    routes,
     tokenPath: token.path,
     [Symbol.asyncDispose]: close,
   };
@@ -183,14 +257,14 @@ function running(
 
 /** Requests under way get some time to end; then their connections are cut. */
 async function closeAll(
-  { app, udp }: Listening,
+  { app, tls, udp }: Listening,
   releases: ReleaseStore,
   graceMs: number,
 ): Promise<void> {
   const timer = setTimeout(() => app.server.closeAllConnections(), graceMs);
   try {
     await udp?.[Symbol.asyncDispose]();
-    await app.close();
+    await Promise.all([tls?.[Symbol.asyncDispose](), app.close()]);
     await releases.idle();
   } finally {
     clearTimeout(timer);

@@ -5,11 +5,14 @@
  */
 export { TrackerClient } from './tracker-client.ts';
 export type {
+  MutationOptions,
   RequestOptions,
   TrackerClientComponents,
   TrackerClientInit,
 } from './tracker-client.ts';
+export { openPinnedFetch, type TrackerFetch } from './pinned-fetch.ts';
 export * from './schemas.ts';
+export * from './page-schemas.ts';
 export * from './progress-schemas.ts';
 export { FetcherClient } from './fetcher-client.ts';
 export * from './fetcher-schemas.ts';

@@ -16,70 +16,86 @@ const count = z.int().min(0);
 const metadataText = z.string().min(1).max(maxReleaseBytes);
 
 /** `PUT /v1/releases`: the signed metadata of a release, each file as its exact text. */
-export const releasePushSchema = z.strictObject({
-  targets: metadataText,
-  snapshot: metadataText,
-  timestamp: metadataText,
-});
+export const releasePushSchema = z
+  .strictObject({
+    targets: metadataText,
+    snapshot: metadataText,
+    timestamp: metadataText,
+  })
+  .meta({ id: 'ReleasePush' });
 
 /** What the tracker now serves, answered when all of it is on disk. */
-export const releasePushedSchema = z.object({
-  timestampVersion: count,
-  snapshotVersion: count,
-  targetsVersion: count,
-  releases: count,
-});
+export const releasePushedSchema = z
+  .object({
+    timestampVersion: count,
+    snapshotVersion: count,
+    targetsVersion: count,
+    releases: count,
+  })
+  .meta({ id: 'ReleasePushed' });
 
-export const releaseSchema = z.object({
-  app: z.string().max(200),
-  channel: z.string().max(200),
-  imageId: z.string().max(200),
-  /** The v2 info-hash in hexadecimal; it is the target's hash. */
-  infoHash: z.string().regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits'),
-  /** The length of the info dictionary, not of the image. */
-  infoBytes: count,
-  release: count,
-  version: z.string().max(200),
-});
+export const releaseSchema = z
+  .object({
+    app: z.string().max(200),
+    channel: z.string().max(200),
+    imageId: z.string().max(200),
+    /** The v2 info-hash in hexadecimal; it is the target's hash. */
+    infoHash: z.string().regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits'),
+    /** The length of the info dictionary, not of the image. */
+    infoBytes: count,
+    release: count,
+    version: z.string().max(200),
+  })
+  .meta({ id: 'Release' });
 
 /** `GET /v1/releases`: which image each channel names. */
-export const releasesSchema = z.object({
-  targetsVersion: count,
-  releases: z.array(releaseSchema).max(1_000_000),
-});
+export const releasesSchema = z
+  .object({
+    targetsVersion: count,
+    releases: z.array(releaseSchema).max(1_000_000),
+  })
+  .meta({ id: 'Releases' });
 
 /** An info-hash as announces have it: 20 bytes, for v2 the first 20 of 32 (BEP 52). */
 const shortInfoHash = z.string().regex(/^[0-9a-f]{40}$/, '40 hexadecimal digits');
 
-export const swarmSummarySchema = z.object({
-  infoHash: shortInfoHash,
-  seeds: count,
-  downloaders: count,
-  /** How many announced that they have just become complete, since the swarm began. */
-  completed: count,
-});
+export const swarmSummarySchema = z
+  .object({
+    infoHash: shortInfoHash,
+    seeds: count,
+    downloaders: count,
+    /** How many announced that they have just become complete, since the swarm began. */
+    completed: count,
+  })
+  .meta({ id: 'SwarmSummary' });
 
 /** `GET /v1/swarms`. */
-export const swarmsSchema = z.object({
-  total: count,
-  swarms: z.array(swarmSummarySchema).max(maxListed),
-});
+export const swarmsSchema = z
+  .object({
+    total: count,
+    swarms: z.array(swarmSummarySchema).max(maxListed),
+  })
+  .meta({ id: 'Swarms' });
 
-export const swarmPeerSchema = z.object({
-  address: z.string().max(64),
-  port: z.int().min(1).max(65_535),
-  /** 20 bytes in hexadecimal. */
-  peerId: z.string().regex(/^[0-9a-f]{40}$/, '40 hexadecimal digits'),
-  role: z.enum(['seed', 'downloader']),
-  /** Peers are told only of those of the same transport. */
-  transport: z.enum(['sealed', 'plain']),
-  leftBytes: count,
-  /** How long ago it announced itself last. */
-  lastSeenAgoMs: count,
-});
+export const swarmPeerSchema = z
+  .object({
+    address: z.string().max(64),
+    port: z.int().min(1).max(65_535),
+    /** 20 bytes in hexadecimal. */
+    peerId: z.string().regex(/^[0-9a-f]{40}$/, '40 hexadecimal digits'),
+    role: z.enum(['seed', 'downloader']),
+    /** Peers are told only of those of the same transport. */
+    transport: z.enum(['sealed', 'plain']),
+    leftBytes: count,
+    /** How long ago it announced itself last. */
+    lastSeenAgoMs: count,
+  })
+  .meta({ id: 'SwarmPeer' });
 
 /** A swarm, and how far the hosts of the fleet in it are. */
-export const swarmProgressSchema = swarmSummarySchema.extend({ progress: fleetProgressSchema });
+export const swarmProgressSchema = swarmSummarySchema
+  .extend({ progress: fleetProgressSchema })
+  .meta({ id: 'SwarmProgress' });
 
 /** What `GET /v1/swarms/:infoHash/events` tells. */
 export const swarmEventSchema = z.discriminatedUnion('event', [
@@ -93,23 +109,27 @@ export const swarmEventSchema = z.discriminatedUnion('event', [
 ]);
 
 /** `GET /v1/swarms/:infoHash`. */
-export const swarmSchema = swarmProgressSchema.extend({
-  total: count,
-  peers: z.array(swarmPeerSchema).max(maxListed),
-});
+export const swarmSchema = swarmProgressSchema
+  .extend({
+    total: count,
+    peers: z.array(swarmPeerSchema).max(maxListed),
+  })
+  .meta({ id: 'Swarm' });
 
 /** `GET /healthz` and `GET /readyz`. */
 export const healthSchema = z.object({ status: z.string().max(100) });
 
 /** A refusal or failure, as RFC 9457 (`application/problem+json`) has it. */
-export const problemSchema = z.object({
-  type: z.string().max(2_000),
-  title: z.string().max(1_000),
-  status: z.int().min(100).max(599),
-  detail: z.string().max(100_000),
-  /** Stable; scripts may rely on it. */
-  code: z.string().max(100),
-});
+export const problemSchema = z
+  .object({
+    type: z.string().max(2_000),
+    title: z.string().max(1_000),
+    status: z.int().min(100).max(599),
+    detail: z.string().max(100_000),
+    /** Stable; scripts may rely on it. */
+    code: z.string().max(100),
+  })
+  .meta({ id: 'Problem' });
 
 export type ReleasePush = z.output<typeof releasePushSchema>;
 export type ReleasePushed = z.output<typeof releasePushedSchema>;

@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import { ConfigError, StarlingError, TrackerError } from '../errors.ts';
 import { readBoundedBody } from './bounded-body.ts';
+import type { TrackerFetch } from './pinned-fetch.ts';
 import { swarmHostsSchema, type SwarmHosts } from './progress-schemas.ts';
 import { readEvents, type ServerSentEvent } from './read-events.ts';
 import { refusalOf, unreachable } from './refusal.ts';
@@ -16,8 +17,8 @@ import type { Health, ReleasePush, ReleasePushed, Releases } from './schemas.ts'
 import type { Swarm, SwarmEvent, Swarms } from './schemas.ts';
 
 export interface TrackerClientComponents {
-  /** How requests are made; the global fetch if nothing else is said. */
-  readonly fetch?: typeof globalThis.fetch | undefined;
+  /** How requests are made; the global fetch if nothing else is said, `openPinnedFetch` for a CA file. */
+  readonly fetch?: TrackerFetch | undefined;
 }
 
 export interface TrackerClientInit {
@@ -36,10 +37,16 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface MutationOptions extends RequestOptions {
+  /** Printable characters; a repetition with the same key is done once, and gets the same answer. */
+  readonly idempotencyKey?: string | undefined;
+}
+
 interface Call {
   readonly method?: 'GET' | 'PUT';
   readonly path: string;
   readonly body?: unknown;
+  readonly idempotencyKey?: string | undefined;
   readonly maxBytes: number;
   readonly authorized?: boolean;
 }
@@ -68,7 +75,7 @@ const knownEvents: ReadonlySet<string> = new Set(
  */
 export class TrackerClient {
   readonly url: string;
-  readonly #fetch: typeof globalThis.fetch;
+  readonly #fetch: TrackerFetch;
   readonly #token: string | undefined;
   readonly #timeoutMs: number;
 
@@ -85,10 +92,11 @@ export class TrackerClient {
    * @throws RepositoryError with the tracker's code when the metadata does not verify or does not
    * move the versions forward.
    */
-  pushRelease(set: ReleasePush, options: RequestOptions = {}): Promise<ReleasePushed> {
+  pushRelease(set: ReleasePush, options: MutationOptions = {}): Promise<ReleasePushed> {
     const { targets, snapshot, timestamp } = set;
     const body = { targets, snapshot, timestamp };
-    const call = { method: 'PUT', path: '/v1/releases', body } as const;
+    const { idempotencyKey } = options;
+    const call = { method: 'PUT', path: '/v1/releases', body, idempotencyKey } as const;
     return this.#json(releasePushedSchema, { ...call, maxBytes: maxSmallAnswerBytes }, options);
   }
 
@@ -219,6 +227,10 @@ export class TrackerClient {
     const headers: Record<string, string> = { accept: 'application/json' };
     if (call.authorized !== false && this.#token !== undefined) {
       headers.authorization = `Bearer ${this.#token}`;
+    }
+    if (call.idempotencyKey !== undefined) {
+      // A string of RFC 8941.
+      headers['idempotency-key'] = JSON.stringify(call.idempotencyKey);
     }
     if (call.body === undefined) return { method: call.method ?? 'GET', headers };
     headers['content-type'] = 'application/json';

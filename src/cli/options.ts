@@ -30,6 +30,12 @@ export const trackerOption = (): Option =>
     .argParser(collect)
     .env('STARLING_TRACKER');
 
+export const trackerCaOption = (): Option =>
+  new Option(
+    '--tracker-ca <file>',
+    "believe only these certificates, in PEM, of the tracker's https: its own, or its authority's",
+  ).env('STARLING_TRACKER_CA');
+
 export const repeatable = (option: Option): Option => option.argParser(collect);
 
 export const hostOption = (): Option =>

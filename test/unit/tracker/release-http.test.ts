@@ -137,7 +137,7 @@ test('each push that was refused is logged with who and why', async () => {
   const refusals = lines.filter(({ msg }) => msg.includes('refused'));
   expect(refusals).toMatchObject([
     { remote: '127.0.0.1', code: 'REPOSITORY_SIGNATURE' },
-    { remote: '127.0.0.1', route: '/v1/releases', reason: 'the token is wrong' },
+    { remote: '127.0.0.1', route: '/v1/releases', code: 'UNAUTHORIZED' },
   ]);
   expect(JSON.stringify(lines)).not.toContain('guessed');
 });
