@@ -15,6 +15,7 @@ import {
   type Command,
   type LogLevel,
 } from '../src/cli/index.ts';
+import { addFleetCommand } from './fleet/fleet-command.ts';
 
 interface ServeOptions {
   readonly dir: string;
@@ -46,6 +47,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     starlingVersion,
   );
   addServe(program);
+  addFleetCommand(program);
   program.addHelpText('after', examples);
   await runProgram(program, argv);
 }
