@@ -1,6 +1,7 @@
 import {
   addTransportOptions,
   addWebSeedOptions,
+  appOption,
   deadlineOption,
   downloadLimitOption,
   formatBytes,
@@ -27,6 +28,7 @@ import { directoryOption } from './directory-option.ts';
 
 interface FetchOptions extends TransportOptions, WebSeedOptions {
   readonly dir: string;
+  readonly app?: readonly string[];
   readonly tracker?: readonly string[];
   readonly peer?: readonly string[];
   readonly torrent?: string;
@@ -69,6 +71,7 @@ export function addFetchCommand(program: Command): void {
         'with --torrent and --open: its v1-only torrent; who has that is asked for blocks too',
       ),
     )
+    .addOption(appOption())
     .addOption(directoryOption())
     .addOption(hostOption())
     .addOption(portOption())
@@ -132,7 +135,11 @@ async function runFetch(
   resources.use(exchange);
   try {
     const known = (await store.has(imageId)) ? await store.read(imageId) : undefined;
-    const swarm = known === undefined ? exchange.fetch(imageId, wanted) : exchange.seed(known);
+    const { app: apps } = options;
+    const swarm =
+      known === undefined
+        ? exchange.fetch(imageId, { ...wanted, apps })
+        : exchange.seed(known, { apps });
     for (const peer of peers) exchange.addEndpoint(imageId, peer);
     const image = await abortable(swarm.completed, signal);
     bar.stop();

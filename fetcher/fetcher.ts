@@ -101,7 +101,12 @@ export class Fetcher implements AsyncDisposable {
         await store.remove(imageId);
       }
     }
-    for (const follower of followers) await this.#openActivation(follower, signal);
+    for (const follower of followers) {
+      await this.#openActivation(follower, signal);
+      for (const imageId of await follower.activation.imagesInUse()) {
+        exchange.addApps(imageId, [follower.app]);
+      }
+    }
     this.#resources.use(await LocalApi.open({ fetcher: this }, { socketPath: directory.socket }));
     this.#polling = this.#poll();
   }

@@ -188,7 +188,10 @@ export class Follower {
 
   async #fetch(release: Release, signal: AbortSignal): Promise<StoredImage> {
     const { imageId, infoBytes } = release;
-    const swarm = this.#components.exchange.fetch(imageId, { infoBytes });
+    const swarm = this.#components.exchange.fetch(imageId, {
+      infoBytes,
+      apps: [this.app],
+    });
     try {
       const image = await abortable(swarm.completed, signal);
       const { reusedBytes } = swarm.status();

@@ -1,5 +1,6 @@
 import {
   addTransportOptions,
+  appOption,
   defaultIdentity,
   formatBytes,
   hostOption,
@@ -21,6 +22,7 @@ import type { SwarmStatus } from '../src/swarm/index.ts';
 
 interface SeedOptions extends TransportOptions {
   readonly store: string;
+  readonly app?: readonly string[];
   readonly tracker?: readonly string[];
   readonly host: string;
   readonly port: number;
@@ -34,6 +36,7 @@ Without images, all images of the store are seeded.
 
 Examples:
   seeder seed --members members --tracker http://tracker:7070
+  seeder seed --fleet 12D3Koo… --credential seeder.credential --app hello --tracker http://tracker:7070
   seeder seed baf5rei… --members members --tracker http://tracker:7070 --upload-limit 2Gbit
 `;
 
@@ -47,6 +50,7 @@ export function addSeedCommand(program: Command): void {
     .addOption(storeOption())
     .addOption(hostOption())
     .addOption(portOption())
+    .addOption(appOption())
     .addOption(uploadLimitOption())
     .addOption(
       new Option('--v1', 'with --open: serve the torrents of `seeder torrent --v1` too').env(
@@ -94,7 +98,7 @@ async function runSeed(
     },
   );
   resources.use(exchange);
-  const swarms = stored.map((image) => exchange.seed(image));
+  const swarms = stored.map((image) => exchange.seed(image, { apps: options.app }));
   if (options.v1 === true && options.open === true) {
     for (const image of stored) exchange.seedV1(image, await makeV1Torrent(image, {}, { signal }));
   }

@@ -18,6 +18,7 @@ import {
 import { addAuditCommand } from './audit/audit-command.ts';
 import { ConfigError } from '../src/errors.ts';
 import { addOperatorCommands, directoryOption } from './operator-commands.ts';
+import { addFleetCommand } from './fleet/fleet-command.ts';
 
 interface ServeOptions {
   readonly dir: string;
@@ -56,6 +57,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   addServe(program);
   addAuditCommand(program);
   addOperatorCommands(program);
+  addFleetCommand(program);
   program.addHelpText('after', examples);
   await runProgram(program, argv);
 }

@@ -60,6 +60,33 @@ export const membersOption = (): Option =>
     'STARLING_MEMBERS',
   );
 
+export const fleetOption = (): Option =>
+  new Option(
+    '--fleet <id>',
+    'members are who shows a credential of the fleet with this id, instead of --members',
+  ).env('STARLING_FLEET');
+
+export const credentialOption = (): Option =>
+  new Option(
+    '--credential <file>',
+    "with --fleet: this host's credential; read again when it changes",
+  ).env('STARLING_CREDENTIAL');
+
+export const revocationsOption = (): Option =>
+  new Option(
+    '--revocations <file>',
+    'with --fleet: who is not a member any more; read again when it changes',
+  ).env('STARLING_REVOCATIONS');
+
+/** What an image is of, where no release says so. */
+export const appOption = (): Option =>
+  repeatable(
+    new Option(
+      '--app <name>',
+      'with --fleet: the app of the images; several times. Without, only who may have every app gets them',
+    ).env('STARLING_APP'),
+  );
+
 const saysNo = new Set(['', '0', 'false', 'no', 'off']);
 
 /**

@@ -1,13 +1,24 @@
 import { availableParallelism, hostname } from 'node:os';
 import { ConfigError } from '../errors.ts';
-import type { ExchangeInit } from '../swarm/index.ts';
-import { identityOption, membersOption, openOption, openPortOption } from './options.ts';
+import type { ExchangeInit, FleetInit } from '../swarm/index.ts';
+import {
+  credentialOption,
+  fleetOption,
+  identityOption,
+  membersOption,
+  openOption,
+  openPortOption,
+  revocationsOption,
+} from './options.ts';
 import { Option, type Command } from './program.ts';
 import { parseInteger } from './units.ts';
 
 /** How a program speaks with peers, as its options say. */
 export interface TransportOptions {
   readonly members?: string;
+  readonly fleet?: string;
+  readonly credential?: string;
+  readonly revocations?: string;
   readonly identity?: string;
   readonly open?: boolean;
   readonly openPort: number;
@@ -29,6 +40,9 @@ const defaultThreads = (): number =>
 export function addTransportOptions(command: Command): Command {
   return command
     .addOption(membersOption())
+    .addOption(fleetOption())
+    .addOption(credentialOption())
+    .addOption(revocationsOption())
     .addOption(identityOption())
     .addOption(openOption())
     .addOption(openPortOption())
@@ -80,7 +94,8 @@ export type TransportInit = Pick<
 /**
  * Makes of the options what an exchange needs; what has to be closed goes to `resources`.
  * @param identityPath the identity when no other is said
- * @throws ConfigError CONFIG_MISSING when it is not said who belongs, nor that anybody does
+ * @throws ConfigError CONFIG_MISSING when it is not said who belongs, nor that anybody does;
+ *   CONFIG_INVALID when it is said in two ways
  */
 export async function openTransport(
   options: TransportOptions,
@@ -88,17 +103,43 @@ export async function openTransport(
   resources: AsyncDisposableStack,
   onWarning: (message: string, error: unknown) => void,
 ): Promise<TransportInit> {
-  const { members: membersPath, open = false, openPort, threads, hostName } = options;
+  const { open = false, openPort, threads, hostName } = options;
   const place = { zone: options.zone, rack: options.rack };
-  if (membersPath === undefined) {
+  const members = membersOf(options);
+  if (members === undefined) {
     if (open) return { seal: undefined, open, openPort, threads, place, hostName };
     throw new ConfigError(
       'CONFIG_MISSING',
-      'say who belongs to the fleet: --members FILE, a peer id a line (the command `identity` prints one); or, where anybody may fetch and serve, --open',
+      'say who belongs to the fleet: --members FILE, a peer id a line (the command `identity` prints one); or --fleet ID --credential FILE; or, where anybody may fetch and serve, --open',
     );
   }
   const { Seal } = await import('../swarm/index.ts');
-  const init = { identityPath: options.identity ?? identityPath, membersPath, onWarning };
+  const init = { identityPath: options.identity ?? identityPath, onWarning, ...members };
   const seal = resources.use(await Seal.open(init));
   return { seal, open, openPort, threads, place, hostName };
+}
+
+type MembersInit = { readonly membersPath: string } | { readonly fleet: FleetInit };
+
+/** By what members are known, if they are. */
+function membersOf(options: TransportOptions): MembersInit | undefined {
+  const { members, fleet: fleetId, credential, revocations } = options;
+  if (fleetId === undefined) {
+    const without = credential ?? revocations;
+    if (without === undefined) return members === undefined ? undefined : { membersPath: members };
+    throw new ConfigError('CONFIG_MISSING', `${without} is of which fleet? Add --fleet ID`);
+  }
+  if (members !== undefined) {
+    throw new ConfigError(
+      'CONFIG_INVALID',
+      'members are known by a file, or by the credentials of a fleet: give --members or --fleet, not both',
+    );
+  }
+  if (credential === undefined) {
+    throw new ConfigError(
+      'CONFIG_MISSING',
+      'say what this host shows the others of its fleet: --credential FILE',
+    );
+  }
+  return { fleet: { fleetId, credentialPath: credential, revocationsPath: revocations } };
 }

@@ -11,8 +11,9 @@ import { DialBook } from './dial-book.ts';
 import { encodeHandshake, type Handshake } from './handshake.ts';
 import { Peer } from './peer.ts';
 import { PieceBudget } from './piece-budget.ts';
-import { notMemberAnyMore, whyOutcast, whyUnanswered } from './refusals.ts';
+import { whyUnanswered } from './refusals.ts';
 import type { Seal } from './seal.ts';
+import { SealedMembers } from './sealed-members.ts';
 import { Swarm, type SwarmInit } from './swarm.ts';
 import { SwarmAnnouncing, type SwarmTies } from './swarm-announcing.ts';
 import { SwarmData, type LimitChange, type RateLimits, type SwarmLimits } from './swarm-data.ts';
@@ -33,12 +34,16 @@ export interface ExchangeComponents {
   readonly now: () => number;
 }
 
+/** What an exchange needs of a seal. With a fleet `members` says nothing. */
+export type ExchangeSeal = Pick<Seal, 'peerId' | 'tls' | 'members' | 'onChange' | 'onRenewal'> &
+  Partial<Pick<Seal, 'fleet'>>;
+
 export interface ExchangeInit {
   readonly host: string;
   /** Of the sealed listener, or, without a seal, of the plain one. 0: the system gives one. */
   readonly port: number;
   /** With it connections are sealed, and what this host opens always is. */
-  readonly seal: Pick<Seal, 'peerId' | 'tls' | 'members' | 'onChange' | 'onRenewal'> | undefined;
+  readonly seal: ExchangeSeal | undefined;
   /** Whether ordinary BitTorrent clients may connect: plain, and whoever they are. */
   readonly open: boolean;
   /** The port for those, where there is a sealed listener too. */
@@ -82,10 +87,20 @@ interface Membership {
   readonly data: SwarmData;
   readonly announcing: SwarmAnnouncing;
   readonly dials: DialBook;
+  /** The apps under which this host has the image. */
+  readonly apps: Set<string>;
+}
+
+export interface AppsInit {
+  /**
+   * The apps of which the image is, as far as this host knows. Only members whose credential allows one
+   * of them are told of it, served, or asked; where none is known, only those that may have every app.
+   */
+  readonly apps?: readonly string[] | undefined;
 }
 
 /** What is known of an image that is to be fetched, beside its id. */
-export type FetchInit = Pick<SwarmInit, 'infoBytes' | 'metainfo' | 'v1InfoHash' | 'v1'>;
+export type FetchInit = Pick<SwarmInit, 'infoBytes' | 'metainfo' | 'v1InfoHash' | 'v1'> & AppsInit;
 
 const handshakeTimeoutMs = 10_000;
 const tickMs = 1_000;
@@ -115,8 +130,7 @@ export class Exchange implements AsyncDisposable {
   readonly #budget = new PieceBudget({ limitBytes: budgetBytes });
   readonly #ports = new Map<Transport, number>();
   readonly #sessions: ReadonlyMap<string, TrackerSession>;
-  /** Who may have a sealed connection. */
-  #members: ReadonlySet<string> = new Set();
+  readonly #members: SealedMembers;
   readonly #originPace: OriginPace = { bytesPerSecond: 0 };
   #nextKey = 1;
   #timer: NodeJS.Timeout | undefined;
@@ -141,6 +155,11 @@ export class Exchange implements AsyncDisposable {
         },
       },
       { ...init, cacheBytes, tls: init.seal?.tls },
+    );
+    const { seal } = init;
+    this.#members = new SealedMembers(
+      { lanes: this.#lanes },
+      { peerId: seal?.peerId, fleet: seal?.fleet },
     );
     this.#sessions = new Map(init.trackers.map((url) => [url, this.#openSession(url)]));
   }
@@ -193,10 +212,7 @@ export class Exchange implements AsyncDisposable {
   async #listen(): Promise<void> {
     const { host, port, openPort, seal, open } = this.#init;
     if (seal !== undefined) {
-      this.setMembers(seal.members);
-      seal.onChange = (members) => {
-        this.setMembers(members);
-      };
+      this.#followMembers(seal);
       seal.onRenewal = (tls) => {
         this.#lanes.postAll({ type: 'tls', tls });
       };
@@ -206,6 +222,23 @@ export class Exchange implements AsyncDisposable {
       const own = seal === undefined ? port : openPort;
       this.#ports.set('plain', await this.#lanes.listen({ transport: 'plain', host, port: own }));
     }
+  }
+
+  #followMembers(seal: ExchangeSeal): void {
+    const { fleet } = seal;
+    if (fleet === undefined) {
+      this.setMembers(seal.members);
+      seal.onChange = (members) => {
+        this.setMembers(members);
+      };
+      return;
+    }
+    const follow = () => {
+      this.#members.tellFleet();
+      this.#onMembers();
+    };
+    follow();
+    fleet.onChange = follow;
   }
 
   /** How this host connects to others. There is no way from sealed to plain. */
@@ -225,22 +258,23 @@ export class Exchange implements AsyncDisposable {
 
   /** Changes who belongs: who does not any more is cut off at once. */
   setMembers(members: ReadonlySet<string>): void {
-    this.#members = members;
-    this.#lanes.postAll({ type: 'members', peerIds: [...members] });
-    for (const peer of this.#peers.values()) {
-      if (peer.identity === undefined || members.has(peer.identity)) continue;
-      this.#cutOff(peer, peer.identity);
-    }
-    const outcast = whyOutcast(this.#init.seal?.peerId, members);
-    if (outcast === undefined) return;
-    const error = new ConfigError('CONFIG_INVALID', outcast);
-    this.#init.onWarning?.('no host may speak with this one', error);
+    this.#members.setNames(members);
+    this.#onMembers();
   }
 
-  #cutOff(peer: Peer, peerId: string): void {
-    const error = notMemberAnyMore(peerId);
+  #onMembers(): void {
+    for (const peer of this.#peers.values()) this.#cutOffIfOut(peer);
+    const outcast = this.#members.outcast();
+    if (outcast !== undefined) this.#init.onWarning?.('no host may speak with this one', outcast);
+  }
+
+  /** @returns whether the peer does not belong any more */
+  #cutOffIfOut(peer: Peer): boolean {
+    const error = peer.identity === undefined ? undefined : this.#members.whyEnd(peer.identity);
+    if (error === undefined) return false;
     this.#init.onWarning?.('a peer was cut off', error);
     peer.close(error);
+    return true;
   }
 
   /** The limits of all swarms together, as of now. */
@@ -291,18 +325,28 @@ export class Exchange implements AsyncDisposable {
     }
   }
 
-  /** Serves an image of the store. */
-  seed(stored: StoredImage): Swarm {
-    const known = this.#memberships.get(stored.imageId);
-    return known?.swarm ?? this.#join(stored.imageId, { stored });
+  /** Serves an image of the store. Where it is served already, its apps become more. */
+  seed(stored: StoredImage, { apps = [] }: AppsInit = {}): Swarm {
+    return this.#known(stored.imageId, apps) ?? this.#join(stored.imageId, { stored }, apps);
   }
 
   /**
-   * Fetches an image into the store, and then serves it. `swarm.completed` tells when it is whole.
+   * Fetches an image into the store, and then serves it. `swarm.completed` tells when it is whole. Where
+   * that is done already, its apps become more.
    */
-  fetch(imageId: string, init: FetchInit = {}): Swarm {
+  fetch(imageId: string, { apps = [], ...init }: FetchInit = {}): Swarm {
+    return this.#known(imageId, apps) ?? this.#join(imageId, init, apps);
+  }
+
+  /** Notes that an image which this host has is of these apps too. */
+  addApps(imageId: string, apps: readonly string[]): void {
     const known = this.#memberships.get(imageId);
-    return known?.swarm ?? this.#join(imageId, init);
+    for (const app of apps) known?.apps.add(app);
+  }
+
+  #known(imageId: string, apps: readonly string[]): Swarm | undefined {
+    this.addApps(imageId, apps);
+    return this.#memberships.get(imageId)?.swarm;
   }
 
   /** Serves an image of the store also to clients that speak BitTorrent v1 only, where it is open. */
@@ -366,10 +410,11 @@ export class Exchange implements AsyncDisposable {
     if (membership !== undefined) this.#dialMore(membership);
   }
 
-  #join(imageId: string, init: Omit<SwarmInit, 'imageId'>): Swarm {
+  #join(imageId: string, init: Omit<SwarmInit, 'imageId'>, ofApps: readonly string[]): Swarm {
     const { store, durability, random, now } = this.#components;
     const listenPort = () => this.port;
-    const whyAlone = () => whyOutcast(this.#init.seal?.peerId, this.#members);
+    const apps = new Set(ofApps);
+    const whyAlone = () => this.#members.whyAlone([...apps]);
     const data = new SwarmData({ lanes: this.#lanes }, { key: this.#nextKey++ });
     const budget = this.#budget;
     const dials = new DialBook({ now });
@@ -385,6 +430,7 @@ export class Exchange implements AsyncDisposable {
       swarm,
       data,
       dials,
+      apps,
       announcing: new SwarmAnnouncing(
         { swarm, random, now, sessions: this.#sessions },
         {
@@ -505,6 +551,7 @@ export class Exchange implements AsyncDisposable {
     const { link, lane } = this.#lanes.dial(endpoint, {
       transport: this.#transport,
       handshake: Uint8Array.from(encodeHandshake({ infoHash, peerId: this.peerId })),
+      apps: [...membership.apps],
     });
     const init = { link, address: addressText(endpoint), outgoing: true };
     const peer = this.#take(lane, init, (handshake) => {
@@ -535,7 +582,7 @@ export class Exchange implements AsyncDisposable {
         v1.seed.addPeer(peer);
         return;
       }
-      const swarm = this.#swarmOf(handshake);
+      const swarm = this.#swarmFor(peer, handshake);
       if (swarm === undefined) {
         peer.close(new PeerError('PEER_PROTOCOL', `${address} asks for an image that is not here`));
         return;
@@ -560,10 +607,8 @@ export class Exchange implements AsyncDisposable {
         ...init,
         onHandshake: (_, handshake) => {
           clearTimeout(timer);
-          const { identity } = peer;
           // Taken out after it was sealed, and before it said anything.
-          if (identity !== undefined && !this.#members.has(identity)) this.#cutOff(peer, identity);
-          else onHandshake(handshake);
+          if (!this.#cutOffIfOut(peer)) onHandshake(handshake);
         },
         onClosed: () => {
           clearTimeout(timer);
@@ -605,9 +650,11 @@ export class Exchange implements AsyncDisposable {
     for (const { swarm } of this.#memberships.values()) swarm.fail(error);
   }
 
-  #swarmOf(handshake: Handshake): Swarm | undefined {
-    for (const { swarm } of this.#memberships.values()) {
-      if (swarm.wireHashes.some((hash) => hash.equals(handshake.infoHash))) return swarm;
+  /** An image that the peer may not have is as unknown as one that is not here. */
+  #swarmFor(peer: Peer, { infoHash }: Handshake): Swarm | undefined {
+    for (const { swarm, apps } of this.#memberships.values()) {
+      if (!swarm.wireHashes.some((hash) => hash.equals(infoHash))) continue;
+      return this.#members.mayHave(peer.claims, [...apps]) ? swarm : undefined;
     }
     return undefined;
   }

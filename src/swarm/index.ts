@@ -18,8 +18,11 @@ export {
   defaultExchangeInit,
   Exchange,
   type ExchangeComponents,
+  type AppsInit,
   type ExchangeInit,
+  type ExchangeSeal,
 } from './exchange.ts';
+export type { FleetInit } from './fleet-files.ts';
 export { Seal, type SealInit } from './seal.ts';
 export type { LimitChange, Priority, RateLimits, SwarmLimits } from './swarm-data.ts';
 export { cancellableDelay } from './delay.ts';

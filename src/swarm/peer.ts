@@ -1,5 +1,6 @@
 import { PeerError } from '../errors.ts';
 import { Bitfield, type Level, type PieceSet } from '../policy/index.ts';
+import type { CredentialClaims } from '../trust/sealed.ts';
 import type { DataLane } from './data/data-lane.ts';
 import type { DataEvent, Failure, Tally } from './data/data-protocol.ts';
 import type { ExtensionHandshake } from './extension.ts';
@@ -67,6 +68,8 @@ export class Peer {
   onEnd: ((error: Error | undefined) => void) | undefined;
   /** Of a sealed connection: the peer id that its certificate proves. */
   identity: string | undefined;
+  /** What its credential says, where the fleet has a key. */
+  claims: CredentialClaims | undefined;
   /** It knows merkle trees and hash requests (BEP 52). */
   speaksV2 = false;
   /** It has the image as a v1-only torrent, in other pieces: it is asked for blocks, and no more. */
@@ -161,6 +164,7 @@ export class Peer {
       case 'handshake':
         this.lastReceivedMs = this.#now();
         this.identity = event.identity;
+        this.claims = event.claims;
         this.handshake = parseHandshake(Buffer.from(event.bytes));
         this.#onHandshake(this, this.handshake);
         return;

@@ -4,26 +4,37 @@ import {
   newTicketKeys,
   openHostIdentity,
   tlsOptions,
+  type FleetMembership,
   type PeerCertificate,
   type PeerTlsOptions,
 } from '../trust/sealed.ts';
+import { FleetFiles, type FleetInit } from './fleet-files.ts';
 
-export interface SealInit {
+interface CommonInit {
   /**
    * The file of the key by which others know this host; made when it is missing. Beside it, with
    * `.tls` after its name, lies what it shows others.
    */
   readonly identityPath: string;
-  /** The file that says who belongs to the fleet. */
-  readonly membersPath: string;
   /** How often it is seen whether the certificate is to be renewed. */
   readonly renewalCheckMs?: number | undefined;
+  /** How often files that say who belongs are looked at: a change counts after two looks. */
+  readonly lookMs?: number | undefined;
   readonly now?: (() => Date) | undefined;
   readonly onWarning?: ((message: string, error: unknown) => void) | undefined;
 }
 
-/** How often the members file is looked at: a change counts after two looks. */
-const lookMs = 1_000;
+/** Members are who a file names, or who shows a credential of the fleet: one of both. */
+export type SealInit = CommonInit &
+  (
+    | {
+        /** The file that says who belongs to the fleet. */
+        readonly membersPath: string;
+      }
+    | { readonly fleet: FleetInit }
+  );
+
+const defaultLookMs = 1_000;
 const defaultRenewalCheckMs = 6 * 3_600_000;
 
 /** What seals connections: who this host is, and who else belongs to its fleet. */
@@ -33,7 +44,9 @@ export class Seal implements AsyncDisposable {
   onChange: ((members: ReadonlySet<string>) => void) | undefined;
   /** Called when new connections are to be sealed with another certificate from now on. */
   onRenewal?: ((tls: PeerTlsOptions) => void) | undefined;
-  readonly #members: MembersFile;
+  /** How this host belongs to a fleet with a key. */
+  readonly fleet: FleetMembership | undefined;
+  readonly #files: MembersFile | FleetFiles;
   readonly #init: SealInit;
   readonly #ticketKeys = newTicketKeys();
   readonly #timer: NodeJS.Timeout;
@@ -41,11 +54,16 @@ export class Seal implements AsyncDisposable {
   #renewing: Promise<void> | undefined;
 
   private constructor(
-    components: { peerId: string; certificate: PeerCertificate; members: MembersFile },
+    components: {
+      peerId: string;
+      certificate: PeerCertificate;
+      files: MembersFile | FleetFiles;
+    },
     init: SealInit,
   ) {
     this.#certificate = components.certificate;
-    this.#members = components.members;
+    this.#files = components.files;
+    this.fleet = this.#files instanceof FleetFiles ? this.#files.membership : undefined;
     this.#init = init;
     this.peerId = components.peerId;
     this.#timer = setInterval(() => {
@@ -56,19 +74,24 @@ export class Seal implements AsyncDisposable {
   /** @throws ConfigError, StorageError when a file is missing, wrong or can't be read */
   static async open(init: SealInit): Promise<Seal> {
     const { identity, certificate } = await openOwn(init);
+    const { peerId } = identity;
+    const looks = { intervalMs: init.lookMs ?? defaultLookMs, onWarning: init.onWarning };
+    if ('fleet' in init) {
+      const files = await FleetFiles.open({ ...init.fleet, ...looks, peerId });
+      return new Seal({ peerId, certificate, files }, init);
+    }
     const holder: { seal?: Seal } = {};
-    const members = await MembersFile.open(init.membersPath, {
-      intervalMs: lookMs,
-      onWarning: init.onWarning,
+    const files = await MembersFile.open(init.membersPath, {
+      ...looks,
       onChange: (ids) => holder.seal?.onChange?.(ids),
     });
-    holder.seal = new Seal({ peerId: identity.peerId, certificate, members }, init);
+    holder.seal = new Seal({ peerId, certificate, files }, init);
     return holder.seal;
   }
 
-  /** The peer ids of the fleet. All others are refused in the handshake. */
+  /** The peer ids that the members file names. All others are refused in the handshake. */
   get members(): ReadonlySet<string> {
-    return this.#members.ids;
+    return this.#files instanceof MembersFile ? this.#files.ids : new Set();
   }
 
   /** What connections are sealed with, as of now. */
@@ -90,7 +113,7 @@ export class Seal implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     await this.#renewing;
-    await this.#members[Symbol.asyncDispose]();
+    await this.#files[Symbol.asyncDispose]();
   }
 }
 

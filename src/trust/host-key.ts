@@ -84,6 +84,19 @@ export function isPeerId(text: string): boolean {
     : false;
 }
 
+/**
+ * The key that a peer id holds.
+ * @throws Error when it holds none: it is the hash of a key, or no peer id
+ */
+export function hostKeyOfPeerId(peerId: string): HostKey {
+  const [code] = isPeerId(peerId) ? base58btc.baseDecode(peerId) : [];
+  if (code !== identityCode) throw new Error(`"${peerId}" is no peer id that holds a key`);
+  return parseHostKey(base58btc.baseDecode(peerId).subarray(2));
+}
+
+/** Whether a text is the id of a fleet: the peer id of an ed25519 key, `12D3Koo…`. */
+export const isFleetId = (text: string): boolean => isPeerId(text) && text.startsWith('12D3KooW');
+
 function publicKeyOf(type: number, data: Uint8Array): KeyObject {
   if (type === keyType.ed25519 && data.length === 32) {
     return fromSpki(Buffer.concat([ed25519Prefix, data]));

@@ -4,7 +4,25 @@
  * which would cost each data thread, and each program that only fetches, time and memory; nothing
  * that is exported here loads more than Node's own modules and base58.
  */
-export { isPeerId } from './host-key.ts';
+export { everyApp, isAppPattern, matchesApp } from './app-pattern.ts';
+export {
+  clockSkewMs,
+  expired,
+  isExpired,
+  issueCredential,
+  maxCredentialLength,
+  mayFetch,
+  mayHave,
+  mayJoinSwarms,
+  memberRoles,
+  readCredential,
+  revoked,
+  verifyCredential,
+  type CredentialClaims,
+  type MemberRole,
+} from './credential.ts';
+export { FleetMembership } from './fleet-membership.ts';
+export { isFleetId, isPeerId } from './host-key.ts';
 export { Identity } from './identity.ts';
 export {
   isDue,
@@ -22,3 +40,10 @@ export {
 } from './peer-connection.ts';
 export { newTicketKeys, tlsOptions, type PeerTlsOptions } from './peer-tls.ts';
 export { peerIdOfCertificate } from './peer-verification.ts';
+export {
+  maxRevoked,
+  readRevocations,
+  signRevocations,
+  type RevocationList,
+} from './revocation-list.ts';
+export { WatchedFile, type WatchedFileInit } from './watched-file.ts';

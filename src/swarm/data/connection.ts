@@ -8,6 +8,7 @@ import {
   type BlockRange,
 } from '../message.ts';
 import { parseHandshake } from '../handshake.ts';
+import type { SealedPeer } from './admission.ts';
 import type { BlockSource } from './block-source.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import type { DataLink } from './data-link.ts';
@@ -52,10 +53,10 @@ const ownMessages: ReadonlySet<number> = new Set([
 /** One connection of a data thread: what comes in is verified and written, what is asked for sent. */
 export class Connection implements DataLink, WireSink {
   readonly link: number;
+  readonly peer: SealedPeer | undefined;
   /** The batch in which the main thread was told something last. */
   lastBatch = 0;
   readonly #socket: Socket;
-  readonly #identity: string | undefined;
   readonly #components: ConnectionComponents;
   readonly #reader: WireReader;
   readonly #fetch: FetchQueue;
@@ -73,11 +74,11 @@ export class Connection implements DataLink, WireSink {
 
   constructor(
     components: ConnectionComponents,
-    init: { link: number; socket: Socket; identity: string | undefined },
+    init: { link: number; socket: Socket; peer: SealedPeer | undefined },
   ) {
     this.link = init.link;
     this.#socket = init.socket;
-    this.#identity = init.identity;
+    this.peer = init.peer;
     this.#components = components;
     this.#reader = new WireReader(this, { maxMessageBytes });
     this.#fetch = new FetchQueue(components, {
@@ -161,7 +162,8 @@ export class Connection implements DataLink, WireSink {
       type: 'handshake',
       link: this.link,
       bytes: Uint8Array.from(bytes),
-      identity: this.#identity,
+      identity: this.peer?.peerId,
+      claims: this.peer?.claims,
     });
   }
 

@@ -142,7 +142,7 @@ export class DataLanes {
   /** Begins to connect. @returns the number of the link, and the lane that has it */
   dial(
     endpoint: { host: string; port: number },
-    init: { transport: Transport; handshake: Uint8Array },
+    init: { transport: Transport; handshake: Uint8Array; apps: readonly string[] },
   ): { link: number; lane: DataLane } {
     const { link, lane } = this.#newLink();
     lane.post({ type: 'dial', link, ...endpoint, ...init });

@@ -1,9 +1,12 @@
+import type { SealedPeer } from './admission.ts';
 import type { PeerAbilities } from './data-protocol.ts';
 import type { OpenImage } from './open-image.ts';
 
 /** What a data plane needs of a connection, whatever is at its other end. */
 export interface DataLink {
   readonly link: number;
+  /** Of a sealed connection: who it is. */
+  readonly peer?: SealedPeer | undefined;
   /** The batch in which the main thread was told something last. */
   lastBatch: number;
   /** The main thread has worked through all that was said so far. */

@@ -1,4 +1,7 @@
 import type { Server, Socket } from 'node:net';
+import { PeerError } from '../../errors.ts';
+import { mayHave } from '../../trust/sealed.ts';
+import { Admission, type SealedPeer } from './admission.ts';
 import { BlockSource } from './block-source.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { Connection, type ConnectionComponents } from './connection.ts';
@@ -6,9 +9,10 @@ import type { DataLink } from './data-link.ts';
 import type { DataBatch, DataCommand, DataEvent, DataPlaneInit } from './data-protocol.ts';
 import { failureOf } from './failure.ts';
 import { OpenImage } from './open-image.ts';
+import { maxHandshakes } from './pending-peers.ts';
 import { PieceSink } from './piece-sink.ts';
 import { SharedRate } from './shared-rate.ts';
-import { maxHandshakes, TransportLayer, type OpenedSocket } from './transport.ts';
+import { TransportLayer, type OpenedSocket } from './transport.ts';
 import { WebConnection } from './web-connection.ts';
 
 const tallyMs = 500;
@@ -36,7 +40,7 @@ export class DataPlane {
   readonly #source: BlockSource;
   readonly #sink: PieceSink;
   readonly #components: ConnectionComponents;
-  #members: ReadonlySet<string> = new Set();
+  readonly #admission = new Admission();
   #nextLink: number;
   #events: DataEvent[] = [];
   #batch = 0;
@@ -47,8 +51,7 @@ export class DataPlane {
     this.#post = components.post;
     this.#maxConnections = init.maxConnections;
     this.#nextLink = init.firstAcceptedLink;
-    const isMember = (peerId: string) => this.#members.has(peerId);
-    this.#transport = new TransportLayer({ isMember }, { tls: init.tls });
+    this.#transport = new TransportLayer({ admission: this.#admission }, { tls: init.tls });
     this.#source = new BlockSource({ limitBytes: init.cacheBytes });
     this.#sink = new PieceSink(
       { pool: this.#pool },
@@ -73,6 +76,7 @@ export class DataPlane {
     };
     this.#timer = setInterval(() => {
       for (const connection of this.#connections.values()) connection.tellTally();
+      this.#endWhoMustGo();
     }, tallyMs);
   }
 
@@ -105,7 +109,11 @@ export class DataPlane {
         this.#connections.set(command.link, new WebConnection(this.#components, command));
         return;
       case 'members':
-        this.#members = new Set(command.peerIds);
+        this.#admission.setMembers(command.peerIds);
+        return;
+      case 'fleet':
+        this.#admission.setFleet(command.pass);
+        this.#endWhoMustGo();
         return;
       case 'limitsChanged':
         for (const connection of this.#connections.values()) connection.onLimitsChanged();
@@ -136,6 +144,15 @@ export class DataPlane {
       case 'drop':
         this.#obeyForLink(command);
         return;
+    }
+  }
+
+  /** Closes the connections of peers that are revoked, or whose credential has expired. */
+  #endWhoMustGo(): void {
+    const now = new Date();
+    for (const connection of this.#connections.values()) {
+      const why = connection.peer && this.#admission.whyEnd(connection.peer, now);
+      if (why !== undefined) connection.close(why);
     }
   }
 
@@ -206,6 +223,7 @@ export class DataPlane {
     const socket = this.#transport.dial(
       command,
       (opened) => {
+        checkApps(opened.peer, command.apps);
         this.#dialing.delete(link);
         connection = this.#open(link, opened);
         connection.send(command.handshake);
@@ -226,8 +244,8 @@ export class DataPlane {
     });
   }
 
-  #open(link: number, { socket, identity }: OpenedSocket): Connection {
-    const connection = new Connection(this.#components, { link, socket, identity });
+  #open(link: number, { socket, peer }: OpenedSocket): Connection {
+    const connection = new Connection(this.#components, { link, socket, peer });
     this.#connections.set(link, connection);
     return connection;
   }
@@ -281,6 +299,7 @@ export class DataPlane {
   async #end(): Promise<void> {
     clearInterval(this.#timer);
     for (const socket of this.#dialing.values()) socket.destroy();
+    this.#transport.close();
     const closed = this.#servers.map((server) => new Promise((resolve) => server.close(resolve)));
     for (const connection of this.#connections.values()) connection.close();
     for (const image of [...this.#images.values()]) this.#closeImage(image);
@@ -289,6 +308,20 @@ export class DataPlane {
     this.#sink.closeAll();
     this.#report({ type: 'ended' });
   }
+}
+
+/**
+ * That a peer may be told of an image of these apps.
+ * @throws PeerError PEER_NOT_MEMBER
+ */
+function checkApps(peer: SealedPeer | undefined, apps: readonly string[]): void {
+  if (peer?.claims === undefined || mayHave(peer.claims, apps)) return;
+  const { peerId } = peer;
+  throw new PeerError(
+    'PEER_NOT_MEMBER',
+    `${peerId} may not have this image: its credential allows none of its apps`,
+    { evidence: { why: 'app', peerId, apps } },
+  );
 }
 
 /** Pieces of one connection that are verified one after the other are told together. */

@@ -1,4 +1,5 @@
-import type { PeerTlsOptions } from '../../trust/sealed.ts';
+import type { CredentialClaims, PeerTlsOptions } from '../../trust/sealed.ts';
+import type { FleetPass } from './admission.ts';
 import type { ImageLayoutData } from './image-layout.ts';
 
 /**
@@ -40,6 +41,8 @@ export type DataCommand =
       readonly host: string;
       readonly port: number;
       readonly handshake: Uint8Array;
+      /** Which apps the image is of: a peer whose credential allows none of them is told nothing of it. */
+      readonly apps: readonly string[];
     }
   /** @property url where the tree of the image lies; it ends with a slash. */
   | { readonly type: 'openWebSeed'; readonly link: number; readonly url: string }
@@ -56,7 +59,10 @@ export type DataCommand =
   | { readonly type: 'want'; readonly link: number; readonly pieces: readonly number[] }
   | { readonly type: 'unwant'; readonly link: number; readonly pieces: readonly number[] }
   | { readonly type: 'drop'; readonly link: number }
+  /** Who belongs to the fleet: these, */
   | { readonly type: 'members'; readonly peerIds: readonly string[] }
+  /** or who shows a credential. Whose is not good any more is closed at once. */
+  | { readonly type: 'fleet'; readonly pass: FleetPass }
   /** What new connections are sealed with from now on. */
   | { readonly type: 'tls'; readonly tls: PeerTlsOptions }
   /** The batch of events with this number was worked through. */
@@ -94,6 +100,8 @@ export type DataEvent =
       readonly bytes: Uint8Array;
       /** Of a sealed connection: the peer id that its certificate proves. */
       readonly identity: string | undefined;
+      /** What it has shown a credential for. */
+      readonly claims?: CredentialClaims | undefined;
     }
   /** A message that is for the main thread, without its length prefix. */
   | { readonly type: 'message'; readonly link: number; readonly body: Uint8Array }

@@ -8,44 +8,47 @@ import {
 } from 'node:tls';
 import { PeerError } from '../../errors.ts';
 import { peerIdOfConnection, PeerSessions, type PeerTlsOptions } from '../../trust/sealed.ts';
+import type { Admission, SealedPeer } from './admission.ts';
+import { CredentialFrameReader } from './credential-frame.ts';
 import type { Transport } from './data-protocol.ts';
+import { PendingPeers } from './pending-peers.ts';
 
 const dialTimeoutMs = 5_000;
+/** For the TLS handshake and the credential together. */
 const sealTimeoutMs = 10_000;
 /** One read buffer for all connections of a thread: each read is used up before the next. */
 const readBytes = 256 << 10;
 const maxSessions = 1_000;
-/**
- * Connections of a listener that may be in their handshake at a time. The oldest gives way to a new
- * one, so that those who connect and say nothing keep nobody out: an honest handshake is short.
- */
-export const maxHandshakes = 64;
-
-/** Who may be spoken with on the sealed transport; undefined: nobody is known yet. */
-export type IsMember = (peerId: string) => boolean;
 
 export interface OpenedSocket {
   readonly socket: Socket;
-  /** Of a sealed connection: the peer id that the certificate proves. */
-  readonly identity: string | undefined;
+  /** Of a sealed connection: who it is. */
+  readonly peer: SealedPeer | undefined;
 }
 
 /**
  * Opens connections: plain TCP, or TLS 1.3 where both sides prove their libp2p peer id with their
- * certificate and must be members. There is no way from sealed to plain: a connection that can't be
- * sealed is none.
+ * certificate and must be members: by name, or by a credential that each shows the other before
+ * anything else is said, also when a session is resumed. There is no way from sealed to plain: a
+ * connection that can't be sealed is none.
  */
 export class TransportLayer {
   #tls: PeerTlsOptions | undefined;
   readonly #sealedServers = new Set<SealedServer>();
-  readonly #isMember: IsMember;
+  readonly #admission: Admission;
+  readonly #pending = new PendingPeers({ timeoutMs: sealTimeoutMs });
   readonly #readBuffer = Buffer.allocUnsafeSlow(readBytes);
   /** Sessions that can be resumed, by endpoint (RFC 8446, section 2.2). */
   readonly #sessions = new PeerSessions({ maxSessions });
 
-  constructor(components: { isMember: IsMember }, init: { tls: PeerTlsOptions | undefined }) {
+  constructor(components: { admission: Admission }, init: { tls: PeerTlsOptions | undefined }) {
     this.#tls = init.tls;
-    this.#isMember = components.isMember;
+    this.#admission = components.admission;
+  }
+
+  /** Closes the connections that were not let in yet. */
+  close(): void {
+    this.#pending.close();
   }
 
   /** Changes what new connections are sealed with; those that stand are left as they are. */
@@ -63,7 +66,8 @@ export class TransportLayer {
 
   /**
    * Connects. The socket is destroyed when it does not work out; its 'close' tells.
-   * @param onOpen called once the connection stands, and is sealed if it is to be
+   * @param onOpen called once the connection stands, and its peer was let in if it is sealed; what it
+   *   throws refuses the peer
    * @param onBytes takes what is read; the bytes hold only during the call
    */
   dial(
@@ -73,10 +77,11 @@ export class TransportLayer {
     onRefused: (error: Error) => void,
   ): Socket {
     const { transport, host, port } = init;
+    const flow = { take: onBytes };
     const onread = {
       buffer: this.#readBuffer,
       callback: (count: number, buffer: Uint8Array): boolean => {
-        onBytes(buffer.subarray(0, count) as Buffer);
+        flow.take(buffer.subarray(0, count) as Buffer);
         return true;
       },
     };
@@ -85,16 +90,18 @@ export class TransportLayer {
       const socket = connectPlain(common);
       socket.once('connect', () => {
         socket.setTimeout(0);
-        onOpen({ socket, identity: undefined });
+        onOpen({ socket, peer: undefined });
       });
       socket.on('timeout', () => socket.destroy(tooSlow(host, port)));
       return socket;
     }
-    return this.#dialSealed(common, onOpen, onRefused);
+    return this.#dialSealed(common, flow, onOpen, onRefused);
   }
 
+  /** @param flow takes what is read: first of all the credential, where one is asked for */
   #dialSealed(
     common: { host: string; port: number },
+    flow: { take: (chunk: Buffer) => void },
     onOpen: (opened: OpenedSocket) => void,
     onRefused: (error: Error) => void,
   ): TLSSocket {
@@ -103,32 +110,53 @@ export class TransportLayer {
     const session = resumed === undefined ? {} : { session: resumed.session };
     const options = { ...common, ...this.#sealOptions, ...session };
     const socket = connectSealed(options);
+    const attempt = attemptsOn(socket, (error) => {
+      this.#sessions.forget(place);
+      onRefused(error);
+    });
+    const open = (peer: SealedPeer) => {
+      onOpen({ socket, peer });
+      socket.setTimeout(0);
+    };
     socket.on('timeout', () => socket.destroy(tooSlow(common.host, common.port)));
     socket.once('secureConnect', () => {
-      socket.setTimeout(0);
-      const identify = () => this.#sessions.accept(place, socket, { now: new Date(), resumed });
-      if (!this.#admit(socket, identify, onOpen, onRefused)) this.#sessions.forget(place);
+      attempt(() => {
+        const peerId = this.#sessions.accept(place, socket, { now: new Date(), resumed });
+        this.#admission.checkPeer(peerId);
+        if (!this.#admission.asksForCredential) {
+          open({ peerId, claims: undefined });
+          return;
+        }
+        const { take } = flow;
+        const ask = this.#asking(peerId, (claims) => {
+          flow.take = take;
+          open({ peerId, claims });
+        });
+        flow.take = (chunk) => {
+          attempt(() => {
+            ask(chunk);
+          });
+        };
+        socket.setNoDelay(true).write(this.#admission.ownFrame);
+      });
     });
     return socket;
   }
 
-  /** Lets a sealed peer in, if it is a member. */
-  #admit(
-    socket: TLSSocket,
-    identify: () => string,
-    onOpen: (opened: OpenedSocket) => void,
-    onRefused: (error: Error) => void,
-  ): boolean {
-    try {
-      const identity = identify();
-      if (!this.#isMember(identity)) throw notMember(identity);
-      onOpen({ socket, identity });
-      return true;
-    } catch (error) {
-      onRefused(error as Error);
-      socket.destroy();
-      return false;
-    }
+  /**
+   * Takes what a peer sends until it has shown a credential.
+   * @returns what throws PeerError when the peer shows none, or one that is not good
+   */
+  #asking(
+    peerId: string,
+    onAdmitted: (claims: SealedPeer['claims']) => void,
+  ): (chunk: Buffer) => void {
+    const reader = new CredentialFrameReader();
+    return (chunk) => {
+      const credential = reader.push(chunk);
+      if (credential === undefined) return;
+      onAdmitted(this.#admission.admit(credential, peerId, new Date()));
+    };
   }
 
   /**
@@ -145,7 +173,7 @@ export class TransportLayer {
       transport === 'sealed'
         ? this.#sealedServer(onOpen, onRefused)
         : createServer((socket) => {
-            onOpen({ socket, identity: undefined });
+            onOpen({ socket, peer: undefined });
           });
     server.listen({ host, port, reusePort: true });
     await once(server, 'listening');
@@ -156,10 +184,9 @@ export class TransportLayer {
     const server = createSealedServer({ ...this.#sealOptions, handshakeTimeout: sealTimeoutMs });
     this.#sealedServers.add(server);
     server.once('close', () => this.#sealedServers.delete(server));
-    boundHandshakes(server);
+    this.#pending.watch(server);
     server.on('secureConnection', (socket) => {
-      const identify = () => peerIdOfConnection(socket, { now: new Date() });
-      this.#admit(socket, identify, onOpen, onRefused);
+      this.#receive(socket, onOpen, onRefused);
     });
     server.on('tlsClientError', (error, socket) => {
       onRefused(new PeerError('PEER_IDENTITY', `a peer could not be sealed: ${error.message}`));
@@ -167,31 +194,53 @@ export class TransportLayer {
     });
     return server;
   }
+
+  /** Who connects shows its credential first, and who is refused is told nothing. */
+  #receive(
+    socket: TLSSocket,
+    onOpen: (opened: OpenedSocket) => void,
+    onRefused: (error: Error) => void,
+  ): void {
+    const attempt = attemptsOn(socket, onRefused);
+    const open = (peer: SealedPeer) => {
+      this.#pending.admitted(socket);
+      onOpen({ socket, peer });
+    };
+    attempt(() => {
+      const peerId = peerIdOfConnection(socket, { now: new Date() });
+      this.#admission.checkPeer(peerId);
+      if (!this.#admission.asksForCredential) {
+        open({ peerId, claims: undefined });
+        return;
+      }
+      const ask = this.#asking(peerId, (claims) => {
+        socket.off('data', onData);
+        socket.setNoDelay(true).write(this.#admission.ownFrame);
+        open({ peerId, claims });
+      });
+      const onData = (chunk: Buffer) => {
+        attempt(() => {
+          ask(chunk);
+        });
+      };
+      // Nobody waits for this connection yet; who does later hears of errors too.
+      socket.on('error', () => undefined);
+      socket.on('data', onData);
+    });
+  }
 }
+
+/** Makes what runs a step of letting a peer in; a step that throws ends the connection. */
+const attemptsOn =
+  (socket: TLSSocket, onRefused: (error: Error) => void) =>
+  (step: () => void): void => {
+    try {
+      step();
+    } catch (error) {
+      onRefused(error as Error);
+      socket.destroy();
+    }
+  };
 
 const tooSlow = (host: string, port: number): PeerError =>
   new PeerError('PEER_TIMEOUT', `${host}:${port} does not answer`);
-
-function boundHandshakes(server: Server): void {
-  // The sealed socket is another than the one below it, but their other end is the same.
-  const endOf = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress} ${remotePort}`;
-  const pending = new Map<string, Socket>();
-  server.on('connection', (socket: Socket) => {
-    const end = endOf(socket);
-    pending.set(end, socket);
-    socket.once('close', () => {
-      if (pending.get(end) === socket) pending.delete(end);
-    });
-    if (pending.size <= maxHandshakes) return;
-    for (const oldest of pending.values()) {
-      oldest.destroy();
-      return;
-    }
-  });
-  server.on('secureConnection', (socket: Socket) => pending.delete(endOf(socket)));
-}
-
-const notMember = (peerId: string): PeerError =>
-  new PeerError('PEER_NOT_MEMBER', `${peerId} is not a member of this fleet`, {
-    evidence: { peerId },
-  });

@@ -156,7 +156,7 @@ describe.each([
     const { port } = await next('listening');
     const handshake = Buffer.alloc(68, 1);
     const at = { transport: 'plain', host: '127.0.0.1', port } as const;
-    lane.post({ type: 'dial', link: 5, ...at, handshake });
+    lane.post({ type: 'dial', link: 5, ...at, handshake, apps: [] });
     const accepted = await next('accepted');
     expect(accepted.link).toBe(-1);
     // It does not speak BitTorrent, so both ends are told that the connection is over.
@@ -172,7 +172,7 @@ describe.each([
     lane.post({ type: 'listen', transport: 'plain', host: '192.0.2.1', port: 1 });
     expect((await next('listenFailed')).message).toContain('EADDRNOTAVAIL');
     const at = { transport: 'plain', host: '127.0.0.1', port: 1 } as const;
-    lane.post({ type: 'dial', link: 9, ...at, handshake: Buffer.alloc(68) });
+    lane.post({ type: 'dial', link: 9, ...at, handshake: Buffer.alloc(68), apps: [] });
     expect(await next('closed')).toMatchObject({ link: 9, failure: { code: 'ECONNREFUSED' } });
     await lane.end();
   });
@@ -215,7 +215,7 @@ test('what is asked of all threads is done when those that live have done it', a
   const port = await lanes.listen({ transport: 'plain', host: '127.0.0.1', port: 0 });
   const links = [1, 2, 3].map(() => {
     const handshake = new Uint8Array(68);
-    return lanes.dial({ host: '127.0.0.1', port }, { transport: 'plain', handshake });
+    return lanes.dial({ host: '127.0.0.1', port }, { transport: 'plain', handshake, apps: [] });
   });
   expect(links.every(({ lane }) => lane === lanes.lanes[1])).toBe(true);
   const { layout } = flatImage({ files: { a: Buffer.from('a') }, pieceSizeBytes: 1 << 14 });
