@@ -40,7 +40,10 @@ export function addSettingsCommand(program: Command): void {
         if (app !== undefined && apps.length === 0) {
           throw new ConfigError('CONFIG_INVALID', `there are no settings of ${app} on this host`);
         }
-        output.result({ apps }, apps.map(appText).join('\n') || 'no app is followed here');
+        output.result(
+          { apps },
+          apps.map(appText).join('\n') || 'there are no settings on this host',
+        );
       }),
     );
 }

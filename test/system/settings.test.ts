@@ -32,8 +32,31 @@ interface Said {
   readonly pid: number;
 }
 
-/** A tracker that has a release of an app whose image lies on the host already. */
-async function releaseApp() {
+const needs = {
+  DB: { type: 'url' },
+  LIMIT: { type: 'number', default: 5 },
+  OUT: { type: 'string' },
+};
+
+/** Bakes a version of the app. @returns its image id */
+async function bakeApp(tree: string, store: string, version: string, more: object = {}) {
+  await writeTree(tree, {
+    'app.mjs': app,
+    '.starling/image.json': JSON.stringify({
+      start: [process.execPath, 'app.mjs'],
+      settings: { color: 'red' },
+      needs: { ...needs, ...more },
+    }),
+  });
+  const client = join(checkout, 'src', 'api', 'settings-client.ts');
+  await cp(client, join(tree, 'settings-client.ts'));
+  const names = ['--name', 'hello', '--version', version];
+  const { id } = await resultOf('seeder', ['bake', tree, ...names, '--store', store]);
+  return String(id);
+}
+
+/** A tracker, and a host on which the images of two versions lie already; the second needs more. */
+async function makeHost() {
   const directory = await temporaryDirectory();
   const at = (...names: string[]) => join(directory, ...names);
   const keys = ['--keys', at('keys')];
@@ -43,25 +66,16 @@ async function releaseApp() {
   const tracker = new RunningProgram('tracker', [...serve, '--root', root]);
   onTestFinished(async () => void (await tracker.end()));
   const { url, tokenPath } = await tracker.untilEvent('listening');
-  await writeTree(at('tree'), {
-    'app.mjs': app,
-    '.starling/image.json': JSON.stringify({
-      start: [process.execPath, 'app.mjs'],
-      settings: { color: 'red' },
-      needs: {
-        DB: { type: 'url' },
-        LIMIT: { type: 'number', default: 5 },
-        OUT: { type: 'string' },
-      },
-    }),
-  });
-  const client = join(checkout, 'src', 'api', 'settings-client.ts');
-  await cp(client, at('tree', 'settings-client.ts'));
-  const store = ['--store', at('host', 'store')];
-  const names = ['--name', 'hello', '--version', '1'];
-  const { id } = await resultOf('seeder', ['bake', at('tree'), ...names, ...store]);
+  const store = at('host', 'store');
+  const images = [
+    await bakeApp(at('one'), store, '1'),
+    await bakeApp(at('two'), store, '2', { CACHE: { type: 'endpoint' } }),
+  ];
   const to = ['--tracker', String(url), '--token-file', String(tokenPath)];
-  await resultOf('seeder', ['release', 'hello', 'stable', String(id), ...store, ...keys, ...to]);
+  const release = async (version: number) => {
+    const what = ['hello', 'stable', images[version - 1] ?? '', '--store', store];
+    await resultOf('seeder', ['release', ...what, ...keys, ...to]);
+  };
 
   const startFetcher = () => {
     const script = join(import.meta.dirname, 'settings-fetcher.ts');
@@ -77,14 +91,15 @@ async function releaseApp() {
       return lines.length < count ? undefined : lines.map((line) => JSON.parse(line) as Said);
     });
   const operator = new FetcherClient({ socketPath: at('host', 'fetcher.sock') });
-  return { host: ['--dir', at('host')], operator, tracker, startFetcher, said };
+  return { host: ['--dir', at('host')], operator, tracker, release, startFetcher, said };
 }
 
 const event = (name: string) => z.looseObject({ event: z.literal(name) });
 const applied = (what: string) => event('applied').extend({ applied: z.literal(what) });
 
-test('an image waits for its needs, its app is told of changes, and a host starts without a tracker', async () => {
-  const { host, operator, tracker, startFetcher, said } = await releaseApp();
+test('images wait for their needs, an app is told of changes, and a host starts without a tracker', async () => {
+  const { host, operator, tracker, release, startFetcher, said } = await makeHost();
+  await release(1);
   const first = startFetcher();
   const waiting = await first.take(event('fault'), 'that it waits');
   expect(waiting).toMatchObject({ state: 'waiting-for-settings', code: 'CONFIG_NEEDS_UNMET' });
@@ -97,7 +112,7 @@ test('an image waits for its needs, its app is told of changes, and a host start
 
   first.tell({ revision: 1, values: { DB: 'http://all/', 'DB@eu': 'http://eu-1/' } });
   await first.take(applied('new'), 'that revision 1 holds');
-  await first.take(event('active'), 'that it is active');
+  await first.take(event('active'), 'that 1 is active');
   const [start] = await said(1);
   const pid = start?.pid;
   const db = 'http://eu-1/';
@@ -129,6 +144,20 @@ test('an image waits for its needs, its app is told of changes, and a host start
     ],
   });
 
+  await release(2);
+  expect(await first.take(event('fault'), 'that it waits')).toMatchObject({
+    state: 'waiting-for-settings',
+    message: expect.stringMatching(/hello 2 can't run here: CACHE is not supplied\./) as string,
+  });
+  const meanwhile = await operator.status();
+  expect(meanwhile?.channels).toMatchObject([
+    { activation: { state: 'running', pid, version: '1' } },
+  ]);
+  const values = { 'DB@eu': 'http://eu-2/', LIMIT: 7, CACHE: 'cache:11211' };
+  first.tell({ revision: 3, values });
+  await first.take(event('active').extend({ generation: z.literal(2) }), 'that 2 is active');
+  await said(3);
+
   first.kill('SIGKILL');
   await first.ended();
   await tracker.end();
@@ -137,10 +166,16 @@ test('an image waits for its needs, its app is told of changes, and a host start
     exit: 2,
     code: 'CONFIG_INVALID',
   });
-  expect(kept.stdout).toBe('hello: revision 2\n  DB@eu = http://eu-2/\n  LIMIT = 7\n');
+  const lines = [
+    'hello: revision 3',
+    '  DB@eu = http://eu-2/',
+    '  LIMIT = 7',
+    '  CACHE = cache:11211',
+  ];
+  expect(kept.stdout).toBe(`${lines.join('\n')}\n`);
   const second = startFetcher();
   await second.take(event('running'), 'that it runs');
-  const [, , again] = await said(3);
+  const [, , , again] = await said(4);
   expect(again).toMatchObject({ db: 'http://eu-2/', limit: 7, started: 'http://eu-2/' });
   expect(again?.pid).not.toBe(pid);
   second.tell({ end: true });
