@@ -2,6 +2,8 @@ import type { Durability, Manifest } from '../src/image/index.ts';
 import type { ActivationConfig } from './activation-config.ts';
 import type { Generation } from './generation-record.ts';
 import type { Log } from './guard.ts';
+import type { Supplies } from './needs.ts';
+import type { RunningSettings } from './settings/running-settings.ts';
 import type { HealthReport } from './supervisor.ts';
 
 export interface ActivationComponents {
@@ -10,6 +12,8 @@ export interface ActivationComponents {
   readonly now: () => Date;
   /** A number from 0 to 1, exclusive. */
   readonly random: () => number;
+  /** Is told what is started, and has the newest values for each start of its app. */
+  readonly running?: RunningSettings;
 }
 
 export interface ActivationInit {
@@ -18,7 +22,9 @@ export interface ActivationInit {
   readonly app: string;
   readonly channel: string;
   /** Values for what manifests need, by name. */
-  readonly supplies: ReadonlyMap<string, string>;
+  readonly supplies: Supplies;
+  /** Where the app reads its settings. */
+  readonly settingsSocket?: string | undefined;
   /** How many generations prune leaves, beside the current one and the one to go back to. */
   readonly keepGenerations: number;
   readonly config?: Partial<ActivationConfig>;

@@ -17,6 +17,7 @@ import type { Generation } from './generation-record.ts';
 import { Generations } from './generations.ts';
 import { generationBefore, prunable } from './go-back.ts';
 import { planLaunch } from './launch-plan.ts';
+import { unmetNeeds } from './needs.ts';
 import { endStaleProcesses } from './process-record.ts';
 
 /**
@@ -33,6 +34,8 @@ export class Activation implements AsyncDisposable {
   readonly #turns = new Turns();
   readonly #closing = new AbortController();
   #current: Generation | undefined;
+  /** How the current one was run when it was started last. */
+  #ran: Candidate | undefined;
   /** The generation that is tried just now. */
   #trying: Generation | undefined;
   #since: Date;
@@ -44,6 +47,7 @@ export class Activation implements AsyncDisposable {
     this.#runner = new AppRunner(components, {
       directory: init.directory,
       config: { ...defaultActivationConfig, ...init.config },
+      settingsSocket: init.settingsSocket,
     });
     this.#since = components.now();
   }
@@ -53,7 +57,8 @@ export class Activation implements AsyncDisposable {
    * what is half made, ends processes it left, and starts the current generation. One that was
    * never healthy must become so now, or it goes back to the one before it.
    * @throws ConfigError CONFIG_NEEDS_UNMET when the current generation can't be run with these
-   *   supplies; all else is mended then, and other images may be activated.
+   *   supplies; all else is mended then, other images may be activated, and `startCurrent` starts
+   *   it when there are others.
    * @throws StorageError
    */
   async open(options: { readonly signal: AbortSignal }): Promise<OpenReport> {
@@ -92,7 +97,8 @@ export class Activation implements AsyncDisposable {
       });
       this.#tell(options, 'written', generation);
       const tree = (await this.#generations.treeOf(generation)) ?? image.tree;
-      return await this.#change({ generation, tree, plan }, { ...options, signal });
+      const { manifest } = image;
+      return await this.#change({ generation, tree, manifest, plan }, { ...options, signal });
     });
   }
 
@@ -107,6 +113,19 @@ export class Activation implements AsyncDisposable {
       const generation = await this.#rollbackTarget(options.to);
       if (generation.number === this.#current?.number) return generation;
       return await this.#change(await this.#candidate(generation), { ...options, signal });
+    });
+  }
+
+  /**
+   * Starts the current generation, which open could not for want of values. One that runs, or files,
+   * are left as they are.
+   * @throws ConfigError CONFIG_NEEDS_UNMET when there still are not all of them; StorageError
+   */
+  async startCurrent(options: { readonly signal: AbortSignal }): Promise<void> {
+    await this.#inTurn(options.signal, async (signal) => {
+      if (this.#current && this.#state() === 'stopped') {
+        await this.#openCurrent(this.#current, signal);
+      }
     });
   }
 
@@ -169,7 +188,7 @@ export class Activation implements AsyncDisposable {
   async #openCurrent(generation: Generation, signal: AbortSignal): Promise<void> {
     const candidate = await this.#candidate(generation);
     if (generation.state === 'healthy') {
-      await this.#runner.start(candidate).catch((error: unknown) => {
+      await this.#start(candidate).catch((error: unknown) => {
         // A host that can't start its app still follows: the next release may cure it.
         this.#components.log.error({ err: error }, 'the current generation can not be started');
       });
@@ -177,7 +196,7 @@ export class Activation implements AsyncDisposable {
     }
     try {
       this.#setTrying(generation);
-      await this.#runner.start(candidate);
+      await this.#start(candidate);
       await this.#runner.untilHealthy({ signal });
       // An app that serves is not stopped because its state can't be written: it is tried again.
       await this.#step('writing that it is healthy', async () => {
@@ -234,6 +253,7 @@ export class Activation implements AsyncDisposable {
           ? generation
           : await this.#generations.update({ ...generation, state: 'healthy' });
       this.#setCurrent(healthy);
+      this.#ran = candidate;
       this.#tell(options, 'healthy', generation);
       return healthy;
     } catch (error) {
@@ -286,16 +306,27 @@ export class Activation implements AsyncDisposable {
     await this.#generations.update({ ...generation, state: 'failed', reason: error.message });
   }
 
+  /** With the values that it ran with before, if those of now do not do. */
   async #startAgain(generation: Generation): Promise<void> {
-    await this.#runner.start(await this.#candidate(generation));
+    const candidate = await this.#candidate(generation).catch((error: unknown) => {
+      const ran = this.#ran?.generation.number === generation.number ? this.#ran : undefined;
+      if (ran && unmetNeeds(error)) return ran;
+      throw error;
+    });
+    await this.#start(candidate);
+  }
+
+  async #start(candidate: Candidate): Promise<void> {
+    await this.#runner.start(candidate);
+    this.#ran = candidate;
   }
 
   /** How a generation on disk is run here. */
   async #candidate(generation: Generation): Promise<Candidate> {
     const tree = await this.#generations.treeOf(generation);
     if (tree === undefined) throw this.#noGeneration(`the tree of ${generation.number} is gone`);
-    const plan = planLaunch(await readManifest(tree), this.#init.supplies);
-    return { generation, tree, plan };
+    const manifest = await readManifest(tree);
+    return { generation, tree, manifest, plan: planLaunch(manifest, this.#init.supplies) };
   }
 
   async #rollbackTarget(to: number | undefined): Promise<Generation> {

@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import type { ActivationConfig } from './activation-config.ts';
 import type { Generation } from './generation-record.ts';
 import type { Log } from './guard.ts';
+import type { Manifest } from '../src/image/index.ts';
 import type { LaunchPlan } from './launch-plan.ts';
-import { inheritedEnvironment } from './launch-plan.ts';
+import { inheritedEnvironment, planLaunch } from './launch-plan.ts';
 import { OutputLog } from './output-log.ts';
 import { findProgram } from './program.ts';
-import type { SupervisorStatus } from './supervisor.ts';
+import type { RunningSettings } from './settings/running-settings.ts';
+import type { Launch, SupervisorStatus } from './supervisor.ts';
 import { Supervisor } from './supervisor.ts';
 
 /** A generation and how it is run here. */
@@ -14,6 +16,7 @@ export interface Candidate {
   readonly generation: Generation;
   /** The real path of its tree, which a later switch does not move. */
   readonly tree: string;
+  readonly manifest: Manifest;
   readonly plan: LaunchPlan;
 }
 
@@ -21,6 +24,14 @@ export interface AppRunnerComponents {
   readonly log: Log;
   readonly now: () => Date;
   readonly random: () => number;
+  readonly running?: RunningSettings | undefined;
+}
+
+export interface AppRunnerInit {
+  readonly directory: string;
+  readonly config: ActivationConfig;
+  /** Where the app reads its settings. */
+  readonly settingsSocket?: string | undefined;
 }
 
 /** Runs the app of one generation at a time, or none when its image is files only. */
@@ -28,17 +39,16 @@ export class AppRunner {
   readonly #components: AppRunnerComponents;
   readonly #directory: string;
   readonly #config: ActivationConfig;
+  readonly #settingsSocket: string | undefined;
   readonly #output: OutputLog;
   #supervisor: Supervisor | undefined;
   #filesOnly = false;
 
-  constructor(
-    components: AppRunnerComponents,
-    init: { readonly directory: string; readonly config: ActivationConfig },
-  ) {
+  constructor(components: AppRunnerComponents, init: AppRunnerInit) {
     this.#components = components;
     this.#directory = init.directory;
     this.#config = init.config;
+    this.#settingsSocket = init.settingsSocket;
     this.#output = new OutputLog({
       path: join(init.directory, 'output.log'),
       limitBytes: init.config.outputLimitBytes,
@@ -61,9 +71,10 @@ export class AppRunner {
    * @throws ActivationError ACTIVATION_START when its program is missing.
    */
   async start(candidate: Candidate): Promise<void> {
-    const { generation, tree, plan } = candidate;
+    const { generation, tree, manifest, plan } = candidate;
     const program = await this.findProgram(candidate);
     this.#filesOnly = program === undefined;
+    this.#components.running?.show({ generation, manifest, values: plan.values });
     if (program === undefined) {
       if (!plan.health) return;
       this.#components.log.warn(
@@ -78,11 +89,10 @@ export class AppRunner {
         ...this.#config,
         generation: generation.number,
         program,
-        arguments: plan.start?.slice(1) ?? [],
         tree,
-        environment: this.#environment(candidate),
-        health: plan.health,
+        ...this.#launch(candidate),
         stop: plan.stop,
+        nextLaunch: this.#nextLaunch(candidate),
         recordDirectory: this.#directory,
       },
     );
@@ -115,7 +125,27 @@ export class AppRunner {
     return this.#filesOnly;
   }
 
+  #launch(candidate: Candidate): Launch {
+    const { start, health } = candidate.plan;
+    return { arguments: start?.slice(1) ?? [], environment: this.#environment(candidate), health };
+  }
+
+  /** Each start has the newest values; the program stays the one that was found. */
+  #nextLaunch(candidate: Candidate): () => Launch {
+    const { running, log } = this.#components;
+    let { plan } = candidate;
+    return () => {
+      try {
+        if (running !== undefined) plan = planLaunch(candidate.manifest, running);
+      } catch (error) {
+        log.error({ err: error }, 'the app is started with the values that it had before');
+      }
+      return this.#launch({ ...candidate, plan });
+    };
+  }
+
   #environment({ generation, plan }: Candidate): Record<string, string> {
+    const socket = this.#settingsSocket;
     return {
       ...inheritedEnvironment(this.#config.environment),
       ...plan.environment,
@@ -124,6 +154,7 @@ export class AppRunner {
       STARLING_IMAGE: generation.imageId,
       STARLING_GENERATION: String(generation.number),
       STARLING_VERSION: generation.version,
+      ...(socket === undefined ? {} : { STARLING_SETTINGS_SOCKET: socket }),
     };
   }
 }

@@ -44,6 +44,9 @@ export class EventReport {
 
 function textOf(event: Exclude<FetcherEvent, { event: 'swarm' }>): string | undefined {
   if (event.event === 'warning') return `warning: ${event.message}`;
+  if (event.event === 'settings') {
+    return `${event.app}: revision ${event.revision} of its settings holds`;
+  }
   const where = `${event.app}/${event.channel}`;
   switch (event.event) {
     case 'release':

@@ -36,6 +36,16 @@ export class FetcherDirectory {
     return join(this.apps, app, channel);
   }
 
+  /** What the fleet says of the settings of apps. */
+  get settings(): string {
+    return join(this.path, 'settings');
+  }
+
+  /** The unix sockets at which applications read their settings. */
+  get sockets(): string {
+    return join(this.path, 'sockets');
+  }
+
   /** The unix socket of the local interface. */
   get socket(): string {
     return join(this.path, 'fetcher.sock');

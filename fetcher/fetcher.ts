@@ -1,5 +1,6 @@
 import type {
   FetcherStatus,
+  HostSettings,
   LimitChangeRequest,
   Limits,
   RollbackRequest,
@@ -17,6 +18,10 @@ import type { Log } from './guard.ts';
 import { limitsToSet, limitsToTell } from './limits.ts';
 import { LocalApi } from './local-api.ts';
 import { ReleaseSource } from './release-source.ts';
+import { describeSettings, type ChannelSettings } from './settings/host-settings.ts';
+import { openSettingsApi } from './settings/open-settings-api.ts';
+import { RunningSettings } from './settings/running-settings.ts';
+import { SettingsStore } from './settings/settings-store.ts';
 
 export interface FetcherComponents {
   readonly log: Log;
@@ -28,6 +33,7 @@ export interface FetcherComponents {
 export type FetcherEvent =
   | ({ readonly app: string; readonly channel: string } & FollowerEvent)
   | { readonly event: 'warning'; readonly message: string }
+  | { readonly event: 'settings'; readonly app: string; readonly revision: number }
   | { readonly event: 'swarm'; readonly swarm: SwarmStatus };
 
 interface Parts {
@@ -35,6 +41,8 @@ interface Parts {
   readonly exchange: Exchange;
   readonly releases: ReleaseSource;
   readonly followers: readonly Follower[];
+  readonly settings: SettingsStore;
+  readonly channels: readonly ChannelSettings[];
 }
 
 /**
@@ -114,11 +122,16 @@ export class Fetcher implements AsyncDisposable {
   /** A generation that can't be run with what is supplied does not keep others from being fetched. */
   async #openActivation(follower: Follower, signal: AbortSignal): Promise<void> {
     try {
-      await follower.activation.open({ signal });
+      await follower.open({ signal });
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       this.warn(`${follower.app}/${follower.channel} can't be started`, error);
     }
+  }
+
+  /** The settings of the apps that are followed; who is told of a revision gives it to these. */
+  get settings(): SettingsStore {
+    return this.#parts.settings;
   }
 
   get port(): number {
@@ -137,6 +150,11 @@ export class Fetcher implements AsyncDisposable {
         limits: limitsToTell(this.#parts.exchange.swarmLimits(swarm.imageId)),
       })),
     };
+  }
+
+  /** What holds now of the settings of apps, and what their images need. */
+  describeSettings(): HostSettings {
+    return describeSettings(this.#parts.settings, this.#parts.channels);
   }
 
   /** What holds now, of all swarms together and of each. */
@@ -279,28 +297,55 @@ async function openParts(
     { durability },
     { trackers: config.trackers, root: config.root, directory: directory.trust },
   );
-  const followers = config.follow.map(({ app, channel }) => {
+  const { log } = components;
+  const settings = await SettingsStore.open(
+    { durability, log },
+    {
+      directory: directory.settings,
+      apps: config.follow.map(({ app }) => app),
+      zone: config.transport.place?.zone ?? '',
+      supplies: config.supplies,
+    },
+  );
+  const followers: Follower[] = [];
+  const channels: ChannelSettings[] = [];
+  for (const { app, channel } of config.follow) {
+    const ofApp = settings.of(app);
+    const running = new RunningSettings({ settings: ofApp, log });
+    const where = { directory: directory.sockets, app, channel };
+    const api = await openSettingsApi({ running, log }, where);
+    if (api !== undefined) resources.use(api);
+    channels.push({ app, channel, running, api });
     const activation = new Activation(
-      { durability, log: components.log, now: () => new Date(), random },
+      { durability, log, now: () => new Date(), random, running },
       {
         directory: directory.channel(app, channel),
         app,
         channel,
-        supplies: config.supplies,
+        supplies: ofApp,
+        settingsSocket: api?.socketPath,
         keepGenerations: config.keepGenerations,
         config: config.activation,
       },
     );
     resources.use(activation);
-    return new Follower(
-      { releases, exchange, activation },
-      {
-        app,
-        channel,
-        onEvent: (event) => components.onEvent?.({ app, channel, ...event }),
-        onActivated: hooks.onActivated,
-      },
+    followers.push(
+      new Follower(
+        { releases, exchange, activation, settings: ofApp },
+        {
+          app,
+          channel,
+          onEvent: (event) => components.onEvent?.({ app, channel, ...event }),
+          onActivated: hooks.onActivated,
+        },
+      ),
     );
-  });
-  return { store, exchange, releases, followers };
+  }
+  for (const ofApp of settings) {
+    const { app } = ofApp;
+    ofApp.onChange(() => {
+      components.onEvent?.({ event: 'settings', app, revision: ofApp.revision });
+    });
+  }
+  return { store, exchange, releases, followers, settings, channels };
 }

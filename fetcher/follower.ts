@@ -12,12 +12,15 @@ import type { Release } from '../src/trust/index.ts';
 import { abortable } from './abortable.ts';
 import type { Activation } from './activation.ts';
 import type { ActivationProgress } from './activation-types.ts';
+import { unmetNeeds } from './needs.ts';
 import type { ReleaseSource } from './release-source.ts';
+import type { AppSettings } from './settings/app-settings.ts';
 
 export interface FollowerComponents {
   readonly releases: ReleaseSource;
   readonly exchange: Exchange;
   readonly activation: Activation;
+  readonly settings: Pick<AppSettings, 'changed'>;
 }
 
 export interface FollowerInit {
@@ -42,6 +45,13 @@ export type FollowerEvent =
 
 type ChannelState = ChannelStatus['state'];
 
+interface Fault {
+  readonly code: string;
+  readonly message: string;
+  /** What is wrong with each need that is not met. */
+  readonly needs?: Record<string, string>;
+}
+
 const retryStorageMs = 5_000;
 
 /**
@@ -55,13 +65,17 @@ export class Follower {
   readonly #components: FollowerComponents;
   readonly #init: FollowerInit;
   #state: ChannelState = 'following';
-  #fault: { code: string; message: string } | undefined;
+  #fault: Fault | undefined;
+  /** For which needs it waits, also while it says something else. */
+  #unmet: Fault | undefined;
   #release: Release | undefined;
   /** What is being done for a release; ended when a newer one comes. */
   #work:
     { readonly imageId: string; readonly ending: AbortController; done: Promise<void> } | undefined;
   /** A release that can't be brought to life here; it is not tried again. */
   #givenUp: number | undefined;
+  /** The wait for the values without which the current generation can't be started. */
+  #starting: { readonly ending: AbortController; done: Promise<void> } | undefined;
 
   constructor(components: FollowerComponents, init: FollowerInit) {
     this.app = init.app;
@@ -100,7 +114,60 @@ export class Follower {
   /** The metadata was refused as a whole, or (without an error) accepted again. */
   onRefresh(error: RepositoryError | undefined): void {
     if (error !== undefined) this.#setFault('refused', error);
-    else if (this.#state === 'refused') this.#set('following');
+    else if (this.#state !== 'refused') return;
+    else if (this.#unmet === undefined) this.#set('following');
+    else this.#set('waiting-for-settings', this.#unmet);
+  }
+
+  /**
+   * Brings what was current here to life again. When its needs are not met it waits for settings,
+   * and other releases are followed meanwhile.
+   * @throws ConfigError, StorageError
+   */
+  async open(options: { readonly signal: AbortSignal }): Promise<void> {
+    const { changed } = this.#components.settings;
+    try {
+      await this.activation.open(options);
+    } catch (error) {
+      if (!unmetNeeds(error)) throw error;
+      this.#setFault('waiting-for-settings', error);
+      const ending = new AbortController();
+      const starting = { ending, done: Promise.resolve() };
+      this.#starting = starting;
+      starting.done = this.#startLater(changed, ending.signal).finally(() => {
+        this.#starting = undefined;
+      });
+    }
+  }
+
+  /** Starts the current generation as soon as its needs are met, unless another one is running. */
+  async #startLater(firstChange: Promise<unknown>, signal: AbortSignal): Promise<void> {
+    try {
+      for (let changed = firstChange; ;) {
+        await abortable(changed, signal);
+        ({ changed } = this.#components.settings);
+        const error = await this.#startCurrent(signal);
+        if (error === undefined) break;
+        if (this.#work === undefined) this.#setFault('waiting-for-settings', error);
+      }
+      // What is being done for a newer release says itself how it is.
+      if (this.#work !== undefined) return;
+      this.#unmet = undefined;
+      if (this.#state === 'waiting-for-settings') this.#set('following');
+    } catch (error) {
+      if (!signal.aborted) this.#setFault('failed', error);
+    }
+  }
+
+  /** @returns the error that says which needs are not met */
+  async #startCurrent(signal: AbortSignal): Promise<unknown> {
+    try {
+      await this.activation.startCurrent({ signal });
+      return undefined;
+    } catch (error) {
+      if (unmetNeeds(error)) return error;
+      throw error;
+    }
   }
 
   /** Looks at the verified releases, and begins to move if there is something new. */
@@ -133,6 +200,7 @@ export class Follower {
     this.#release = release;
     const generations = await this.activation.generations();
     const current = generations.find((generation) => generation.current);
+    if (current?.imageId === release.imageId && this.#starting !== undefined) return false;
     if (current?.imageId === release.imageId && current.state === 'healthy') {
       if (this.#state === 'waiting') this.#set('following');
       return false;
@@ -161,7 +229,7 @@ export class Follower {
         this.#set('fetching');
         const image = await this.#fetch(release, signal);
         this.#set('activating');
-        await this.#activate(release, image, signal);
+        await this.#activateWhenMet(release, image, signal);
         this.#set('following');
         return;
       } catch (error) {
@@ -203,6 +271,22 @@ export class Follower {
     }
   }
 
+  /** An image whose needs are not met waits for settings; what runs keeps running meanwhile. */
+  async #activateWhenMet(release: Release, image: StoredImage, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      // Asked for first: what comes during the attempt counts for the next one.
+      const { changed } = this.#components.settings;
+      try {
+        await this.#activate(release, image, signal);
+        return;
+      } catch (error) {
+        if (!unmetNeeds(error)) throw error;
+        this.#setFault('waiting-for-settings', error);
+      }
+      await abortable(changed, signal);
+    }
+  }
+
   async #activate(release: Release, image: StoredImage, signal: AbortSignal): Promise<void> {
     const manifest = await readManifest(image.tree);
     const { imageId, version } = release;
@@ -211,6 +295,7 @@ export class Follower {
       {
         signal,
         onProgress: (step) => {
+          if (this.#state === 'waiting-for-settings') this.#set('activating');
           this.#init.onEvent({ event: 'activating', release, step });
         },
       },
@@ -219,22 +304,27 @@ export class Follower {
     await this.#init.onActivated();
   }
 
-  #set(state: ChannelState, fault?: { code: string; message: string }): void {
+  #set(state: ChannelState, fault?: Fault): void {
     this.#state = state;
     this.#fault = fault;
+    if (state === 'waiting-for-settings') this.#unmet = fault;
+    else if (state !== 'refused') this.#unmet = undefined;
   }
 
   #setFault(state: ChannelState, error: unknown): void {
     const code = isStarlingError(error) ? error.code : 'FAILED';
     const message = error instanceof Error ? error.message : String(error);
     const known = this.#state === state && this.#fault?.message === message;
-    this.#set(state, { code, message });
+    const needs = unmetNeeds(error);
+    this.#set(state, { code, message, ...(needs === undefined ? {} : { needs: { ...needs } }) });
     if (!known) this.#init.onEvent({ event: 'fault', state, code, message });
   }
 
   /** Ends what is being done; nothing half-activated is left. */
   async stop(): Promise<void> {
-    this.#work?.ending.abort(new Error('the fetcher ends'));
-    await this.#work?.done;
+    for (const work of [this.#work, this.#starting]) {
+      work?.ending.abort(new Error('the fetcher ends'));
+      await work?.done;
+    }
   }
 }

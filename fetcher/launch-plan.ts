@@ -1,6 +1,6 @@
 import { ImageError } from '../src/errors.ts';
-import type { Health, Manifest } from '../src/image/index.ts';
-import { fillIn, isPort, resolveNeeds } from './needs.ts';
+import { isPort, type Health, type Manifest } from '../src/image/index.ts';
+import { fillIn, resolveNeeds, type Supplies } from './needs.ts';
 
 type Probing = Pick<Health, 'intervalMs' | 'timeoutMs' | 'successes' | 'deadlineMs'>;
 
@@ -21,6 +21,8 @@ export interface LaunchPlan {
   readonly start: readonly string[] | undefined;
   readonly health: HealthPlan | undefined;
   readonly stop: StopPlan;
+  /** The values of its needs, by name. */
+  readonly values: ReadonlyMap<string, string>;
   /** Needs and settings, as the app finds them in its environment. */
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -33,7 +35,7 @@ const maxSettingsBytes = 128 * 1024 - 64;
  * @throws ConfigError CONFIG_NEEDS_UNMET
  * @throws ImageError IMAGE_MANIFEST when start or health can't be filled in.
  */
-export function planLaunch(manifest: Manifest, supplies: ReadonlyMap<string, string>): LaunchPlan {
+export function planLaunch(manifest: Manifest, supplies: Supplies): LaunchPlan {
   const values = resolveNeeds(manifest, supplies);
   const settings = JSON.stringify(manifest.settings ?? {});
   if (Buffer.byteLength(settings) > maxSettingsBytes) {
@@ -43,6 +45,7 @@ export function planLaunch(manifest: Manifest, supplies: ReadonlyMap<string, str
     start: manifest.start?.map((argument) => fillIn(argument, values, 'start')),
     health: manifest.health && planHealth(manifest.health, values),
     stop: { signal: manifest.stop?.signal ?? 'SIGTERM', graceMs: manifest.stop?.graceMs ?? 10_000 },
+    values,
     environment: { ...Object.fromEntries(values), STARLING_SETTINGS: settings },
   };
 }

@@ -7,6 +7,7 @@ import {
   swarmLimitChangeSchema,
   type FetcherStatus,
   type Generations,
+  type HostSettings,
   type LimitChangeRequest,
   type Limits,
   type Rollback,
@@ -22,6 +23,7 @@ export interface LocalApiSubject {
   status(): FetcherStatus;
   generations(): Promise<(Generation & { current: boolean })[]>;
   rollback(request: RollbackRequest): Promise<Generation>;
+  describeSettings(): HostSettings;
   limits(): Limits;
   setLimits(change: LimitChangeRequest): void;
   setSwarmLimits(imageId: string, change: SwarmLimitChangeRequest): void;
@@ -51,6 +53,7 @@ export class LocalApi implements AsyncDisposable {
     server.post('/v1/rollback', async (request): Promise<Rollback> => {
       return { generation: await fetcher.rollback(parsed(rollbackRequestSchema, request.body)) };
     });
+    server.get('/v1/settings', (): HostSettings => fetcher.describeSettings());
     server.get('/v1/limits', (): Limits => fetcher.limits());
     server.patch('/v1/limits', (request): Limits => {
       fetcher.setLimits(parsed(limitChangeSchema, request.body));

@@ -4,6 +4,7 @@ import { addIdentityCommand } from './identity-command.ts';
 import { addLimitsCommand } from './limits-command.ts';
 import { addGenerationsCommand, addRollbackCommand, addStatusCommand } from './local-commands.ts';
 import { addRunCommand } from './run-command.ts';
+import { addSettingsCommand } from './settings-command.ts';
 
 const examples = `
 Examples:
@@ -24,6 +25,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   addGenerationsCommand(program);
   addRollbackCommand(program);
   addLimitsCommand(program);
+  addSettingsCommand(program);
   addIdentityCommand(program);
   program.addHelpText('after', examples);
   await runProgram(program, argv);

@@ -1,7 +1,10 @@
 import { ConfigError, ImageError } from '../src/errors.ts';
-import type { Manifest, Need } from '../src/image/index.ts';
+import { needFault, type Manifest } from '../src/image/index.ts';
 
-const maxValueBytes = 64 * 1024;
+/** Gives values to needs, by name: what holds just now. */
+export interface Supplies {
+  get(name: string): string | undefined;
+}
 
 /**
  * The values of what a manifest needs: supplied, or else its default, checked against its type.
@@ -9,10 +12,7 @@ const maxValueBytes = 64 * 1024;
  * @throws ConfigError CONFIG_NEEDS_UNMET that names each one that is missing or of a wrong type.
  * @throws ImageError IMAGE_MANIFEST when a need has a name that Starling itself uses.
  */
-export function resolveNeeds(
-  manifest: Manifest,
-  supplies: ReadonlyMap<string, string>,
-): ReadonlyMap<string, string> {
+export function resolveNeeds(manifest: Manifest, supplies: Supplies): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
   const faults = new Map<string, string>();
   for (const [name, need] of Object.entries(manifest.needs ?? {})) {
@@ -25,7 +25,7 @@ export function resolveNeeds(
     }
     const value =
       supplies.get(name) ?? (need.default === undefined ? undefined : `${need.default}`);
-    const fault = value === undefined ? 'is not supplied' : faultOf(need.type, value);
+    const fault = value === undefined ? 'is not supplied' : needFault(need.type, value);
     if (fault !== undefined) faults.set(name, fault);
     else if (value !== undefined) values.set(name, value);
   }
@@ -33,7 +33,7 @@ export function resolveNeeds(
     const list = [...faults].map(([name, fault]) => `${name} ${fault}`).join('; ');
     throw new ConfigError(
       'CONFIG_NEEDS_UNMET',
-      `The image ${manifest.name} ${manifest.version} can't run here: ${list}. Supply it and try again.`,
+      `The image ${manifest.name} ${manifest.version} can't run here: ${list}. Set it for the fleet, or supply it to this fetcher.`,
       { evidence: { needs: Object.fromEntries(faults) } },
     );
   }
@@ -56,32 +56,11 @@ export function fillIn(text: string, values: ReadonlyMap<string, string>, where:
   });
 }
 
-/** What is wrong with a value of that type; undefined when nothing is. */
-function faultOf(type: Need['type'], value: string): string | undefined {
-  if (value.includes('\0')) return 'holds a NUL character';
-  if (Buffer.byteLength(value) > maxValueBytes) return `is longer than ${maxValueBytes} bytes`;
-  switch (type) {
-    case 'string':
-      return undefined;
-    case 'port':
-      return isPort(value) ? undefined : 'must be a port, 1 to 65535';
-    case 'number':
-      return /\S/.test(value) && Number.isFinite(Number(value)) ? undefined : 'must be a number';
-    case 'boolean':
-      return value === 'true' || value === 'false' ? undefined : 'must be true or false';
-    case 'url':
-      return URL.canParse(value) ? undefined : 'must be a URL, such as http://host:port/path';
-    case 'endpoint':
-      return isEndpoint(value) ? undefined : 'must be an endpoint, host:port';
-  }
-}
-
-/** Whether a text is a port, 1 to 65535. */
-export function isPort(value: string): boolean {
-  return /^[1-9]\d{0,4}$/.test(value) && Number(value) <= 65_535;
-}
-
-function isEndpoint(value: string): boolean {
-  const match = /^(?:\[[0-9A-Fa-f:.%]+\]|[^\s:/@[\]]+):(\d+)$/.exec(value);
-  return match?.[1] !== undefined && isPort(match[1]);
+/**
+ * What a refusal for needs that are not met says.
+ * @returns what is wrong with each need, by its name; undefined for any other error.
+ */
+export function unmetNeeds(error: unknown): Readonly<Record<string, string>> | undefined {
+  if (!(error instanceof ConfigError) || error.code !== 'CONFIG_NEEDS_UNMET') return undefined;
+  return error.evidence.needs as Readonly<Record<string, string>>;
 }

@@ -1,9 +1,14 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FetcherStatus, Generations as GenerationList } from '../src/api/index.ts';
+import type {
+  FetcherStatus,
+  Generations as GenerationList,
+  HostSettings,
+} from '../src/api/index.ts';
 import { durable } from '../src/image/index.ts';
 import { FetcherDirectory } from './fetcher-directory.ts';
 import { Generations } from './generations.ts';
+import { readSettings } from './settings/settings-record.ts';
 
 /** What the disk tells while no fetcher runs. Nothing is written. */
 export async function offlineGenerations(path: string): Promise<GenerationList> {
@@ -43,6 +48,21 @@ export async function offlineStatus(path: string): Promise<FetcherStatus> {
       },
     }));
   return { running: false, channels, swarms: [] };
+}
+
+/**
+ * The settings that a host has kept, while its fetcher does not run.
+ * @throws Error when they are damaged
+ */
+export async function offlineSettings(path: string): Promise<HostSettings> {
+  const directory = new FetcherDirectory(path).settings;
+  const apps: HostSettings['apps'] = [];
+  for (const name of await namesIn(directory)) {
+    const app = /^(.+)\.json$/.exec(name)?.[1];
+    const kept = app === undefined ? undefined : await readSettings(join(directory, name));
+    if (app !== undefined && kept !== undefined) apps.push({ app, ...kept, channels: [] });
+  }
+  return { apps };
 }
 
 async function namesIn(directory: string): Promise<string[]> {

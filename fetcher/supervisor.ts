@@ -18,6 +18,9 @@ export interface SupervisorComponents {
   readonly random: () => number;
 }
 
+/** What may be another with each start of an app. */
+export type Launch = Pick<SupervisorInit, 'arguments' | 'environment' | 'health'>;
+
 export interface SupervisorInit extends AppProcessInit {
   readonly health: HealthPlan | undefined;
   readonly restart: RestartConfig;
@@ -25,6 +28,8 @@ export interface SupervisorInit extends AppProcessInit {
   readonly settleMs: number;
   /** How often the size of the output is looked at. */
   readonly outputCheckMs: number;
+  /** What the next start uses; without it each is as the first one. */
+  readonly nextLaunch?: () => Launch;
 }
 
 /** What the last probe said. */
@@ -146,12 +151,16 @@ export class Supervisor {
     const ended = new AbortController();
     const stop = this.#stopping.signal;
     try {
-      const app = await AppProcess.start(this.#components, this.#init);
+      const init = { ...this.#init, ...this.#init.nextLaunch?.() };
+      const app = await AppProcess.start(this.#components, init);
       this.#app = app;
       this.#setState('running');
       log.info({ generation, pid: app.pid }, 'the app was started');
       const signal = AbortSignal.any([stop, ended.signal]);
-      const watching = Promise.all([this.#watchHealth(app, signal), this.#watchOutput(signal)]);
+      const watching = Promise.all([
+        this.#watchHealth(app, init.health, signal),
+        this.#watchOutput(signal),
+      ]);
       const exit = await abortable(app.exited, stop).catch(() => undefined);
       ended.abort();
       await watching;
@@ -181,8 +190,12 @@ export class Supervisor {
     }
   }
 
-  async #watchHealth(app: AppProcess, signal: AbortSignal): Promise<void> {
-    const { health, settleMs, tree } = this.#init;
+  async #watchHealth(
+    app: AppProcess,
+    health: HealthPlan | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { settleMs, tree } = this.#init;
     try {
       if (health === undefined) {
         await sleep(settleMs, undefined, { signal });

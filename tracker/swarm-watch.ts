@@ -1,5 +1,4 @@
-import type { EventStream } from './event-stream.ts';
-import { encodeEvent, heartbeat } from './event-stream.ts';
+import { encodeEvent, heartbeat, type EventStream } from '../src/api/index.ts';
 import { describeEndpoint, describeHost, hasMoved, hex, summarizeSwarm } from './swarm-progress.ts';
 import type { SwarmTable } from './swarm-table.ts';
 

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { EventStream } from './event-stream.ts';
+import { EventStream } from '../src/api/index.ts';
 import { SwarmWatch, type SwarmWatchComponents, type SwarmWatchInit } from './swarm-watch.ts';
 
 export interface SwarmWatchesInit extends SwarmWatchInit {

@@ -15,6 +15,7 @@ import {
   type RollbackRequest,
   type SwarmLimitChangeRequest,
 } from './fetcher-schemas.ts';
+import { hostSettingsSchema, type HostSettings } from './settings-schemas.ts';
 
 const maxAnswerBytes = 16 << 20;
 
@@ -49,6 +50,11 @@ export class FetcherClient {
   ): Promise<Rollback | undefined> {
     const call = { method: 'POST', path: '/v1/rollback', body };
     return this.#ask(rollbackSchema, call, options.signal);
+  }
+
+  /** @returns undefined when no fetcher runs there */
+  settings(options: { signal?: AbortSignal | undefined } = {}): Promise<HostSettings | undefined> {
+    return this.#ask(hostSettingsSchema, { method: 'GET', path: '/v1/settings' }, options.signal);
   }
 
   /** @returns undefined when no fetcher runs there */

@@ -46,11 +46,19 @@ const channelStatus = z.object({
   app: z.string(),
   channel: z.string(),
   /** What is done for this channel at the moment. */
-  state: z.enum(['following', 'fetching', 'activating', 'waiting', 'failed', 'refused']),
+  state: z.enum([
+    'following',
+    'fetching',
+    'activating',
+    'waiting',
+    'waiting-for-settings',
+    'failed',
+    'refused',
+  ]),
   /** The newest release that was verified. */
   release: z.object({ number: z.number(), imageId: z.string(), version: z.string() }).optional(),
-  /** Why it is waiting, failed or refused. */
-  fault: fault.optional(),
+  /** Why it is waiting, failed or refused; what is wrong with each need that is not met. */
+  fault: fault.extend({ needs: z.record(z.string(), z.string()).optional() }).optional(),
   activation: z.object({
     state: z.string(),
     generation: z.number().optional(),

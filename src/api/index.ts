@@ -1,7 +1,8 @@
 /**
- * The HTTP interfaces of Starling: schemas of every request and answer, and a typed client of the
- * tracker. It carries words to and fro and bounds them; whether signed metadata may be believed is
- * for src/trust to say, and nothing here decides or stores.
+ * The HTTP interfaces of Starling: schemas of every request and answer, typed clients, and how
+ * events are written and read. It carries words to and fro and bounds them; whether signed metadata
+ * may be believed is for src/trust to say, and nothing here decides or stores. An application's own
+ * client of its settings, settings-client.ts, stands alone.
  */
 export { TrackerClient } from './tracker-client.ts';
 export type {
@@ -16,3 +17,5 @@ export * from './page-schemas.ts';
 export * from './progress-schemas.ts';
 export { FetcherClient } from './fetcher-client.ts';
 export * from './fetcher-schemas.ts';
+export { encodeEvent, EventStream, heartbeat, type EventStreamInit } from './event-stream.ts';
+export * from './settings-schemas.ts';

@@ -22,6 +22,14 @@ export { magnetLink, parseMagnet, v1MagnetLink, type Magnet } from './magnet.ts'
 export { checkManifest, manifestPath, maxManifestBytes, parseManifest } from './manifest.ts';
 export type { Health, Manifest, Need } from './manifest-schema.ts';
 export * from './merkle.ts';
+export {
+  isPort,
+  maxNeedValueBytes,
+  needFault,
+  needValue,
+  type NeedType,
+  type NeedValue,
+} from './need-value.ts';
 export { duplicatesWithin } from './range-hashes.ts';
 export { carryOut, reuseScratch, type CarryOutOptions, type ReuseResult } from './reuse.ts';
 export type { ReuseTrouble } from './reuse-runner.ts';

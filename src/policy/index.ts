@@ -11,6 +11,13 @@ export {
   type ImageSize,
   type Topology,
 } from './lower-bound.ts';
+export {
+  heldValue,
+  valueKey,
+  type HeldValue,
+  type ValueSource,
+  type ValueSources,
+} from './held-value.ts';
 export { Injection } from './injection.ts';
 export { PiecePicker, type PieceSet } from './piece-picker.ts';
 export {

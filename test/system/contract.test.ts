@@ -48,6 +48,7 @@ const commands: readonly (readonly [program: ProgramName, ...command: string[]])
   ['fetcher', 'fetch'],
   ['fetcher', 'status'],
   ['fetcher', 'limits'],
+  ['fetcher', 'settings'],
   ['fetcher', 'generations'],
   ['fetcher', 'rollback'],
   ['fetcher', 'identity'],

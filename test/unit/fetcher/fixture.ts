@@ -20,7 +20,11 @@ import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import type { ActivationConfig } from '../../../fetcher/activation-config.ts';
 import { defaultActivationConfig } from '../../../fetcher/activation-config.ts';
-import type { ActivatableImage, ActivationComponents } from '../../../fetcher/activation-types.ts';
+import type {
+  ActivatableImage,
+  ActivationComponents,
+  ActivationInit,
+} from '../../../fetcher/activation-types.ts';
 import { Activation } from '../../../fetcher/activation.ts';
 import type { Generation } from '../../../fetcher/generation-record.ts';
 import { readProcessStat } from '../../../fetcher/process-table.ts';
@@ -123,6 +127,7 @@ export interface ActivationSetting {
   readonly components?: Partial<ActivationComponents>;
   readonly config?: Partial<ActivationConfig>;
   readonly keepGenerations?: number;
+  readonly init?: Partial<ActivationInit>;
 }
 
 /** An Activation that is not open yet; it is disposed of when the test has ended. */
@@ -142,6 +147,7 @@ export function makeActivation(place: Place, setting: ActivationSetting = {}): A
       supplies: new Map(Object.entries(setting.supplies ?? {})),
       keepGenerations: setting.keepGenerations ?? 2,
       config: { ...quickConfig, ...setting.config },
+      ...setting.init,
     },
   );
   onTestFinished(() => activation[Symbol.asyncDispose]());

@@ -20,6 +20,24 @@ const limits = {
   ],
 };
 
+const settings = {
+  apps: [
+    {
+      app: 'web',
+      revision: 3,
+      values: { 'DB@eu': 'http://db/' },
+      channels: [
+        {
+          channel: 'stable',
+          generation: 2,
+          watchers: 1,
+          needs: [{ name: 'DB', type: 'url', value: 'http://db/', source: 'zone' as const }],
+        },
+      ],
+    },
+  ],
+};
+
 /** A local interface of no fetcher, what it was told, and a client of it. */
 async function openApi() {
   const socketPath = join(await temporaryDirectory(), 'fetcher.sock');
@@ -28,6 +46,7 @@ async function openApi() {
     status: () => ({ running: true, channels: [], swarms: [] }),
     generations: () => Promise.resolve([]),
     rollback: () => Promise.reject(new Error('not asked for')),
+    describeSettings: () => settings,
     limits: () => limits,
     setLimits: (change: unknown) => told.push(change),
     setSwarmLimits: (imageId: string, change: unknown) => {
@@ -47,6 +66,11 @@ test('limits are told, and what was changed reaches the fetcher', async () => {
   const change = { priority: 'high', downloadBytesPerSecond: 1_000 } as const;
   expect(await client.setSwarmLimits('bimage', change)).toEqual(limits);
   expect(told).toEqual([{ uploadBytesPerSecond: null }, 'bimage', change]);
+});
+
+test('settings are told as they hold', async () => {
+  const { client } = await openApi();
+  expect(await client.settings()).toEqual(settings);
 });
 
 test('a change that is not understood changes nothing', async () => {

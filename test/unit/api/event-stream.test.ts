@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { encodeEvent, EventStream } from '../../../tracker/event-stream.ts';
+import { encodeEvent, EventStream } from '../../../src/api/index.ts';
 
 const large = encodeEvent('large', 'x'.repeat(1 << 20));
 const maxBufferedBytes = 1 << 20;

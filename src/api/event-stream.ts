@@ -9,9 +9,12 @@ export interface EventStreamInit {
   readonly onClose: () => void;
 }
 
-/** An event as it goes on the wire: JSON is one line, so `data` is too. */
-export const encodeEvent = (event: string, data: unknown): string =>
-  `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+/**
+ * An event as it goes on the wire: JSON is one line, so `data` is too.
+ * @param id what a reader that comes back says it has seen last
+ */
+export const encodeEvent = (event: string, data: unknown, id?: number): string =>
+  `event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`;
 
 /** A comment: it keeps connections open that would be closed for silence. */
 export const heartbeat = ':\n\n';

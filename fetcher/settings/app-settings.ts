@@ -1,0 +1,177 @@
+import { isDeepStrictEqual } from 'node:util';
+import {
+  fleetSettingsSchema,
+  type FleetSettings,
+  type GivenSettings,
+} from '../../src/api/index.ts';
+import { TrackerError } from '../../src/errors.ts';
+import type { Durability } from '../../src/image/index.ts';
+import { heldValue, type HeldValue } from '../../src/policy/index.ts';
+import { Turns } from '../abortable.ts';
+import type { Log } from '../guard.ts';
+import type { Supplies } from '../needs.ts';
+import { readSettings, writeSettings } from './settings-record.ts';
+
+export interface AppSettingsComponents {
+  readonly durability: Durability;
+  readonly log: Log;
+}
+
+export interface AppSettingsInit {
+  readonly app: string;
+  /** Where they are kept. */
+  readonly path: string;
+  /** The zone of this host; empty: none. */
+  readonly zone: string;
+  /** What the host was started with, by name. */
+  readonly supplies: ReadonlyMap<string, string>;
+}
+
+/**
+ * What became of settings that came: they hold now; they held already; or they are older than what
+ * holds or is being taken, and were left aside.
+ */
+export type Applied = 'new' | 'known' | 'older';
+
+/** The fleet has said nothing yet. */
+const none = { revision: 0, values: {} } as const;
+
+/** For work that nothing ends: a revision is written, whoever waits for it. */
+const never = new AbortController().signal;
+
+/**
+ * The values of one app on this host: the newest revision of what the fleet says, kept on disk, so
+ * that a host starts without a tracker, and beneath it what the host was started with.
+ */
+export class AppSettings implements Supplies {
+  readonly app: string;
+  readonly #components: AppSettingsComponents;
+  readonly #init: AppSettingsInit;
+  readonly #turns = new Turns();
+  readonly #listeners = new Set<() => void>();
+  #held: { readonly revision: number; readonly values: FleetSettings['values'] } = none;
+  /** What holds, for looking it up. */
+  #fleet: ReadonlyMap<string, string> = new Map();
+  /** The highest revision that came, which may not be on disk yet. */
+  #newest = 0;
+  #changed = Promise.withResolvers<undefined>();
+
+  private constructor(components: AppSettingsComponents, init: AppSettingsInit) {
+    this.app = init.app;
+    this.#components = components;
+    this.#init = init;
+  }
+
+  /** Opens what was kept. What is damaged counts as nothing, and is said. */
+  static async open(
+    components: AppSettingsComponents,
+    init: AppSettingsInit,
+  ): Promise<AppSettings> {
+    const settings = new AppSettings(components, init);
+    try {
+      const kept = await readSettings(init.path);
+      if (kept !== undefined) settings.#hold(kept);
+    } catch (error) {
+      const { app, path } = init;
+      components.log.error(
+        { err: error, app, path },
+        'the settings that were kept can not be read; until the tracker tells them again there are none',
+      );
+    }
+    return settings;
+  }
+
+  /** The revision that holds; 0: none. */
+  get revision(): number {
+    return this.#held.revision;
+  }
+
+  /** What the fleet says, for all zones. */
+  get values(): Readonly<Record<string, string>> {
+    return this.#held.values;
+  }
+
+  /** Fulfilled at the next change. */
+  get changed(): Promise<undefined> {
+    return this.#changed.promise;
+  }
+
+  /** The value that a need has here, but for its default. */
+  get(name: string): string | undefined {
+    return this.held(name)?.value;
+  }
+
+  /** The value that a need has here, and where it comes from. */
+  held(name: string, byDefault?: string | number | boolean): HeldValue | undefined {
+    const { zone, supplies } = this.#init;
+    return heldValue(name, { fleet: this.#fleet, zone, supplies }, byDefault);
+  }
+
+  /**
+   * Takes a revision. When this returns `new` it is on disk and everybody was told. Of several that
+   * come while the disk is busy only the newest is written.
+   * @throws TrackerError when it is not understood, or the revision that holds had other values
+   * @throws StorageError; what held still holds, and the same revision may come again
+   */
+  async apply(settings: GivenSettings): Promise<Applied> {
+    const given = this.#understood(settings);
+    this.#newest = Math.max(this.#newest, given.revision);
+    return await this.#turns.take(never, async () => {
+      if (given.revision < this.#newest) return 'older';
+      if (given.revision === this.revision) return this.#known(given);
+      try {
+        await writeSettings(this.#components.durability, this.#init.path, given);
+      } catch (error) {
+        // What came meanwhile stays the newest; if nothing did, this one may come again.
+        if (this.#newest === given.revision) this.#newest = this.revision;
+        throw error;
+      }
+      this.#hold(given);
+      this.#tell();
+      return 'new';
+    });
+  }
+
+  /** Calls a listener after each change. @returns what ends that */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #hold(settings: FleetSettings): void {
+    this.#held = settings;
+    this.#fleet = new Map(Object.entries(settings.values));
+    this.#newest = Math.max(this.#newest, settings.revision);
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener();
+      } catch (error) {
+        this.#components.log.error({ err: error, app: this.app }, 'telling of settings failed');
+      }
+    }
+    this.#changed.resolve(undefined);
+    this.#changed = Promise.withResolvers();
+  }
+
+  #known(given: FleetSettings): Applied {
+    if (isDeepStrictEqual({ ...given.values }, { ...this.values })) return 'known';
+    throw new TrackerError(
+      'TRACKER_FAILED',
+      `revision ${given.revision} of the settings of ${this.app} came twice, with other values; what came first holds. Look whether trackers share one store; setting any value makes a new revision.`,
+      { evidence: { app: this.app, revision: given.revision } },
+    );
+  }
+
+  #understood(settings: GivenSettings): FleetSettings {
+    const result = fleetSettingsSchema.safeParse(settings);
+    if (result.success) return result.data;
+    throw new TrackerError(
+      'TRACKER_FAILED',
+      `settings of ${this.app} were refused: ${result.error.message}`,
+      { evidence: { app: this.app } },
+    );
+  }
+}
