@@ -19,3 +19,5 @@ export { FetcherClient } from './fetcher-client.ts';
 export * from './fetcher-schemas.ts';
 export { encodeEvent, EventStream, heartbeat, type EventStreamInit } from './event-stream.ts';
 export * from './settings-schemas.ts';
+export * from './fleet-schemas.ts';
+export { FleetClient } from './fleet-client.ts';

@@ -43,7 +43,7 @@ export interface MutationOptions extends RequestOptions {
 }
 
 interface Call {
-  readonly method?: 'GET' | 'PUT';
+  readonly method?: 'GET' | 'PUT' | 'POST' | 'DELETE';
   readonly path: string;
   readonly body?: unknown;
   readonly idempotencyKey?: string | undefined;
@@ -175,6 +175,20 @@ export class TrackerClient {
   health(options: RequestOptions = {}): Promise<Health> {
     const call = { path: '/healthz', maxBytes: maxSmallAnswerBytes, authorized: false };
     return this.#json(healthSchema, call, options);
+  }
+
+  /** Any other route of the REST interface; `GET /v1/openapi.json` describes them. */
+  call<T>(
+    schema: z.ZodType<T>,
+    call: {
+      readonly method?: 'GET' | 'PUT' | 'POST' | 'DELETE';
+      readonly path: string;
+      readonly body?: unknown;
+    },
+    options: MutationOptions = {},
+  ): Promise<T> {
+    const { idempotencyKey } = options;
+    return this.#json(schema, { ...call, idempotencyKey, maxBytes: maxAnswerBytes }, options);
   }
 
   async #json<T>(schema: z.ZodType<T>, call: Call, options: RequestOptions): Promise<T> {

@@ -22,3 +22,10 @@ export * from './units.ts';
 export { starlingVersion } from './version.ts';
 export { addWebSeedOptions, webSeedsOf, type WebSeedOptions } from './web-seed-options.ts';
 export { addTransportOptions, openTransport, type TransportOptions } from './transport-options.ts';
+export {
+  addOperatorOptions,
+  openOperatorClient,
+  readOptionFile,
+  tokenFileOption,
+  type OperatorOptions,
+} from './operator-options.ts';

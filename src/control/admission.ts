@@ -3,7 +3,8 @@ import type { Multiaddr } from '@multiformats/multiaddr';
 import * as z from 'zod';
 import { PeerError } from '../errors.ts';
 import { ipOf } from './addresses.ts';
-import type { CredentialVerifier, MemberClaims } from './claims.ts';
+import type { CredentialClaims } from '../trust/sealed.ts';
+import type { CredentialVerifier } from './credential-verifier.ts';
 import type { Clock } from './clock.ts';
 import { FramePipe } from './frame-pipe.ts';
 import { decodeFrame } from './frames.ts';
@@ -54,7 +55,7 @@ interface Entry {
   readonly connection: Connection;
   readonly peerId: string;
   deadlineMs: number;
-  shown: { readonly text: string; readonly claims: MemberClaims } | undefined;
+  shown: { readonly text: string; readonly claims: CredentialClaims } | undefined;
   isMutual: boolean;
 }
 
@@ -93,7 +94,7 @@ export class Admission {
   }
 
   /** What a connected peer has shown; undefined when it has shown no good credential. */
-  claimsOf(peerId: string): MemberClaims | undefined {
+  claimsOf(peerId: string): CredentialClaims | undefined {
     for (const { shown } of this.#byPeer.get(peerId) ?? []) if (shown) return shown.claims;
     return undefined;
   }
@@ -124,7 +125,10 @@ export class Admission {
    * ours is newer.
    * @throws PeerError when one side does not accept the other, or it takes too long
    */
-  async introduce(connection: Connection, options: { signal: AbortSignal }): Promise<MemberClaims> {
+  async introduce(
+    connection: Connection,
+    options: { signal: AbortSignal },
+  ): Promise<CredentialClaims> {
     const { own } = this.#components;
     const entry = this.#entryOf(connection);
     const signal = this.#limited(options.signal);
@@ -241,7 +245,7 @@ export class Admission {
     return signal === undefined ? limit : AbortSignal.any([signal, limit]);
   }
 
-  #check(entry: Entry, text: string): MemberClaims {
+  #check(entry: Entry, text: string): CredentialClaims {
     const claims = this.#components.verifier.verify(text, entry.peerId);
     entry.shown = { text, claims };
     this.#wereAdmitted.add(entry.connection);

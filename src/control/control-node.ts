@@ -4,7 +4,8 @@ import { isStarlingError, PeerError } from '../errors.ts';
 import type { Identity } from '../trust/sealed.ts';
 import { parsePeerAddress, type PeerAddress } from './addresses.ts';
 import { Admission, credentialProtocol } from './admission.ts';
-import type { CredentialVerifier, MemberClaims } from './claims.ts';
+import type { CredentialClaims } from '../trust/sealed.ts';
+import type { CredentialVerifier } from './credential-verifier.ts';
 import type { Clock } from './clock.ts';
 import type { Services } from './libp2p-node.ts';
 import { membersOnly } from './members-only.ts';
@@ -136,7 +137,7 @@ export class ControlNode implements AsyncDisposable {
   }
 
   /** What this node's own credential says; undefined when it has none. */
-  get claims(): MemberClaims | undefined {
+  get claims(): CredentialClaims | undefined {
     return this.#own.claims;
   }
 
@@ -146,7 +147,7 @@ export class ControlNode implements AsyncDisposable {
   }
 
   /** What a connected peer has shown; undefined when it is not connected, or no member. */
-  claimsOf(peerId: string): MemberClaims | undefined {
+  claimsOf(peerId: string): CredentialClaims | undefined {
     return this.#admission.claimsOf(peerId);
   }
 

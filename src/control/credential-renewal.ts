@@ -1,4 +1,4 @@
-import type { MemberClaims } from './claims.ts';
+import type { CredentialClaims } from '../trust/sealed.ts';
 import type { Clock } from './clock.ts';
 
 /** What setTimeout takes at most is 24 days; a credential may live longer. */
@@ -13,7 +13,7 @@ const againMs = 30_000;
  * @param hasAsked whether it has been asked for since that moment
  */
 export function renewalDelayMs(
-  claims: MemberClaims,
+  claims: CredentialClaims,
   state: { readonly nowMs: number; readonly random: number; readonly hasAsked: boolean },
 ): number {
   const { nowMs, random, hasAsked } = state;
@@ -26,13 +26,13 @@ export function renewalDelayMs(
 /** Calls `ask` when the credential should be renewed, again and again until `stop`. */
 export class CredentialRenewal implements Disposable {
   readonly #components: { readonly clock: Clock; readonly random: () => number };
-  readonly #init: { readonly claims: () => MemberClaims | undefined; readonly ask: () => void };
+  readonly #init: { readonly claims: () => CredentialClaims | undefined; readonly ask: () => void };
   #timer: NodeJS.Timeout | undefined;
   #hasAsked = false;
 
   constructor(
     components: { clock: Clock; random: () => number },
-    init: { claims: () => MemberClaims | undefined; ask: () => void },
+    init: { claims: () => CredentialClaims | undefined; ask: () => void },
   ) {
     this.#components = components;
     this.#init = init;

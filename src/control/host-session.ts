@@ -1,6 +1,6 @@
 import type { Connection } from '@libp2p/interface';
 import { PeerError } from '../errors.ts';
-import type { MemberClaims } from './claims.ts';
+import type { CredentialClaims } from '../trust/sealed.ts';
 import type { FramePipe } from './frame-pipe.ts';
 import { encodeFrame } from './frames.ts';
 import type { Hello, TrackerMessage } from './messages.ts';
@@ -8,7 +8,7 @@ import type { Hello, TrackerMessage } from './messages.ts';
 export interface HostSessionComponents {
   readonly pipe: FramePipe;
   readonly connection: Connection;
-  readonly claimsOf: (peerId: string) => MemberClaims | undefined;
+  readonly claimsOf: (peerId: string) => CredentialClaims | undefined;
   readonly uptime: () => number;
 }
 
@@ -22,7 +22,7 @@ export class HostSession {
   readonly #components: HostSessionComponents;
   readonly #maxBacklogBytes: number;
   readonly #ended = new AbortController();
-  #claims: MemberClaims;
+  #claims: CredentialClaims;
   #heardMs: number;
   #endedBy: PeerError | undefined;
 
@@ -45,7 +45,7 @@ export class HostSession {
   }
 
   /** What the newest credential says that the host has shown. */
-  get claims(): MemberClaims {
+  get claims(): CredentialClaims {
     this.#claims = this.#components.claimsOf(this.peerId) ?? this.#claims;
     return this.#claims;
   }

@@ -6,7 +6,7 @@
  * node is opened, not with this file.
  */
 export { parsePeerAddress, type PeerAddress } from './addresses.ts';
-export type { CredentialVerifier, MemberClaims } from './claims.ts';
+export type { CredentialVerifier } from './credential-verifier.ts';
 export { systemClock, type Clock } from './clock.ts';
 export { ControlNode, type ControlNodeComponents, type ControlNodeInit } from './control-node.ts';
 export type { Hint } from './hint.ts';

@@ -1,18 +1,19 @@
 import { PeerError } from '../errors.ts';
-import type { CredentialVerifier, MemberClaims } from './claims.ts';
+import type { CredentialClaims } from '../trust/sealed.ts';
+import type { CredentialVerifier } from './credential-verifier.ts';
 
 /** The credential by which this node is a member; there may be none yet. */
 export class OwnCredential {
   readonly #verifier: CredentialVerifier;
   readonly #peerId: string;
-  #held: { readonly text: string; readonly claims: MemberClaims } | undefined;
+  #held: { readonly text: string; readonly claims: CredentialClaims } | undefined;
 
   constructor(components: { verifier: CredentialVerifier }, init: { peerId: string }) {
     this.#verifier = components.verifier;
     this.#peerId = init.peerId;
   }
 
-  get claims(): MemberClaims | undefined {
+  get claims(): CredentialClaims | undefined {
     return this.#held?.claims;
   }
 

@@ -5,10 +5,9 @@ import {
   type Clock,
   type ControlNodeInit,
   type CredentialVerifier,
-  type MemberClaims,
 } from '../../src/control/index.ts';
 import { PeerError } from '../../src/errors.ts';
-import { Identity } from '../../src/trust/sealed.ts';
+import { Identity, type CredentialClaims } from '../../src/trust/sealed.ts';
 
 /** Waits for what nobody tells of, also on a busy machine. */
 export const waitFor = <T>(callback: () => T | Promise<T>): Promise<T> =>
@@ -28,9 +27,9 @@ export class ControlFleet implements CredentialVerifier {
     return this.#key.peerId;
   }
 
-  issue(peerId: string, init: Partial<MemberClaims> & { ttlMs?: number } = {}): string {
+  issue(peerId: string, init: Partial<CredentialClaims> & { ttlMs?: number } = {}): string {
     const { ttlMs = 600_000, ...others } = init;
-    const claims: MemberClaims = {
+    const claims: CredentialClaims = {
       peerId,
       roles: ['host'],
       apps: ['*'],
@@ -43,11 +42,11 @@ export class ControlFleet implements CredentialVerifier {
     return `${payload.toString('base64url')}.${this.#sign(payload)}`;
   }
 
-  verify(text: string, peerId: string): MemberClaims {
+  verify(text: string, peerId: string): CredentialClaims {
     const [encoded = '', signature] = text.split('.');
     const payload = Buffer.from(encoded, 'base64url');
     if (this.#sign(payload) !== signature) throw refusal('it is not of this fleet');
-    const claims = JSON.parse(payload.toString()) as MemberClaims;
+    const claims = JSON.parse(payload.toString()) as CredentialClaims;
     if (claims.peerId !== peerId) throw refusal(`it is of ${claims.peerId}`);
     if (Date.parse(claims.expiresAt) <= this.clock.now()) throw refusal('it has expired');
     if (this.revoked.has(peerId)) throw refusal('it is revoked');

@@ -1,0 +1,268 @@
+import type { FleetSettings } from '../../src/api/index.ts';
+import {
+  ControlNode,
+  Hints,
+  join,
+  PeerLinks,
+  TrackerSession,
+  type ChannelReport,
+  type Clock,
+  type CredentialVerifier,
+  type Hint,
+  type Permit,
+  type TrackerMessage,
+} from '../../src/control/index.ts';
+import { isStarlingError } from '../../src/errors.ts';
+import {
+  verifyCredential,
+  type CredentialClaims,
+  type FleetMembership,
+  type Identity,
+} from '../../src/trust/sealed.ts';
+import { cancellableDelay } from '../../src/swarm/index.ts';
+import type { Log } from '../guard.ts';
+import type { MembershipFile, MembershipRecord } from './membership-record.ts';
+
+export interface FleetLinkComponents {
+  readonly identity: Identity;
+  /** Shared with the data plane, which asks it whom to let in. */
+  readonly membership: FleetMembership;
+  readonly file: MembershipFile;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+}
+
+export interface FleetLinkInit {
+  readonly record: MembershipRecord;
+  /** Multiaddrs at which other hosts reach this one. */
+  readonly listen: readonly string[];
+  /** Where this host stands, for the tracker to take or leave. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly version: string;
+}
+
+/** What a fetcher does with what it is told. */
+export interface FleetListener {
+  readonly follows: readonly { readonly app: string; readonly channel: string }[];
+  settingsRevisions(): Record<string, number>;
+  onSettings(app: string, settings: FleetSettings): void;
+  onPermits(permits: readonly Permit[]): void;
+  /** There may be another release. */
+  onNews(): void;
+  /** A session with a tracker has begun or ended. */
+  onConnected(isConnected: boolean): void;
+}
+
+/** An operator looks now and then. */
+const askAgainMs = 5_000;
+
+/**
+ * This host's end of the control plane: it joins the fleet, keeps a session with a tracker, takes new
+ * credentials and revocations, and hands on everything else.
+ */
+export class FleetLink implements AsyncDisposable {
+  readonly #components: FleetLinkComponents;
+  readonly #init: FleetLinkInit;
+  readonly #node: ControlNode;
+  readonly #resources = new AsyncDisposableStack();
+  readonly #closing = new AbortController();
+  #record: MembershipRecord;
+  #writing: Promise<void> = Promise.resolve();
+  #session: TrackerSession | undefined;
+  #links: PeerLinks | undefined;
+
+  private constructor(components: FleetLinkComponents, init: FleetLinkInit, node: ControlNode) {
+    this.#components = components;
+    this.#init = init;
+    this.#record = init.record;
+    this.#node = this.#resources.use(node);
+  }
+
+  /** Starts to listen; nothing is connected before `join` and `follow`. */
+  static async open(components: FleetLinkComponents, init: FleetLinkInit): Promise<FleetLink> {
+    const { identity, clock, membership } = components;
+    const { credential } = membership;
+    const node = await ControlNode.open(
+      { identity, clock, verifier: verifierOf(membership, clock) },
+      {
+        role: 'host',
+        listen: init.listen,
+        ...(isGood(membership, clock) && credential !== undefined ? { credential } : {}),
+      },
+    );
+    return new FleetLink(components, init, node);
+  }
+
+  /**
+   * Asks the trackers for a credential, one after the other, until there is one. Whoever waits for an
+   * operator goes on asking.
+   * @throws TrackerError TRACKER_REFUSED when a tracker says no; the signal's reason
+   */
+  async join(secret: string | undefined, options: { signal: AbortSignal }): Promise<void> {
+    const { log } = this.#components;
+    const { labels, version } = this.#init;
+    let toldPending = false;
+    while (this.#node.claims === undefined) {
+      for (const tracker of this.#record.trackers) {
+        try {
+          const request = { tracker, labels: { ...labels }, version };
+          const answer = await join(
+            { node: this.#node },
+            secret === undefined ? request : { ...request, secret },
+            options,
+          );
+          if ('credential' in answer) {
+            await this.#takeCredential(answer.credential);
+            return;
+          }
+          if (!toldPending) {
+            log.info(
+              { peerId: this.#node.peerId },
+              'this host waits for an operator to approve it',
+            );
+          }
+          toldPending = true;
+        } catch (error) {
+          options.signal.throwIfAborted();
+          if (isStarlingError(error) && error.code === 'TRACKER_REFUSED') throw error;
+          log.warn({ err: error, tracker }, 'a tracker can not be asked to join the fleet');
+        }
+      }
+      await cancellableDelay(askAgainMs * (0.75 + this.#components.random() / 2), options.signal);
+      options.signal.throwIfAborted();
+    }
+  }
+
+  /** Keeps a session with a tracker from now on. */
+  follow(listener: FleetListener): void {
+    const components = { ...this.#components, node: this.#node };
+    this.#links = this.#resources.use(new PeerLinks(components));
+    this.#resources.use(new Hints(components, { onHint: (hint) => onHint(hint, listener) }));
+    this.#session = this.#resources.use(
+      new TrackerSession(components, {
+        trackers: this.#record.trackers,
+        describe: () => ({
+          version: this.#init.version,
+          follows: [...listener.follows],
+          settings: listener.settingsRevisions(),
+          addresses: this.#node.addresses.slice(0, 8),
+        }),
+        onMessage: (message) => {
+          this.#onMessage(message, listener);
+        },
+        onChange: (change) => {
+          if (!change.connected) this.#onLost(change.error);
+          listener.onConnected(change.connected);
+        },
+      }),
+    );
+  }
+
+  /** The tracker's clock; undefined before the first session. */
+  get fleetTimeMs(): number | undefined {
+    return this.#session?.fleetTimeMs;
+  }
+
+  /** Says how a channel is here, now or as soon as there is a session. */
+  report(report: ChannelReport): void {
+    this.#session?.report(report);
+  }
+
+  /** A credential that has ended while no tracker was there is asked for anew, by proving who we are. */
+  #onLost(error: Error): void {
+    const { log, clock, membership } = this.#components;
+    log.debug({ err: error }, 'no session with a tracker');
+    if (isGood(membership, clock)) return;
+    const { signal } = this.#closing;
+    this.join(undefined, { signal }).catch((cause: unknown) => {
+      if (!signal.aborted) log.error({ err: cause }, 'this host got no new credential');
+    });
+  }
+
+  #onMessage(message: TrackerMessage, listener: FleetListener): void {
+    switch (message.type) {
+      case 'welcome':
+        return;
+      case 'credential':
+        void this.#takeCredential(message.text);
+        return;
+      case 'revocations':
+        void this.#takeRevocations(message.text);
+        return;
+      case 'settings':
+        listener.onSettings(message.app, {
+          revision: message.revision,
+          values: Object.fromEntries(
+            Object.entries(message.values).map(([name, value]) => [name, String(value)]),
+          ),
+        });
+        return;
+      case 'permits':
+        listener.onPermits(message.permits);
+        return;
+      case 'news':
+        listener.onNews();
+        return;
+      case 'peers':
+        this.#links?.offer(message.addresses);
+        return;
+    }
+  }
+
+  async #takeCredential(text: string): Promise<void> {
+    await this.#take('credential', text, () => {
+      this.#components.membership.takeCredential(text);
+    });
+  }
+
+  /** Who is revoked is thrown out of both planes at once. */
+  async #takeRevocations(text: string): Promise<void> {
+    await this.#take('revocations', text, () => {
+      const { membership } = this.#components;
+      membership.takeRevocations(text);
+      this.#node.revoke(membership.revocations?.peerIds ?? []);
+    });
+  }
+
+  /** What is not good is said, and left aside. What is taken holds at once, and is kept. */
+  async #take(what: 'credential' | 'revocations', text: string, take: () => void): Promise<void> {
+    const { log, file } = this.#components;
+    try {
+      take();
+      if (this.#record[what] === text) return;
+      this.#record = { ...this.#record, [what]: text };
+      const record = this.#record;
+      this.#writing = this.#writing.then(() => file.write(record));
+      await this.#writing;
+    } catch (error) {
+      this.#writing = Promise.resolve();
+      log.warn({ err: error }, `the ${what} that a tracker sent could not be taken or kept`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#resources.disposeAsync();
+    await this.#writing.catch(() => undefined);
+  }
+}
+
+/** A hint says where to look, and nothing else: what is there, the tracker and signatures say. */
+function onHint(hint: Hint, listener: FleetListener): void {
+  if ('channel' in hint) listener.onNews();
+}
+
+const verifierOf = (membership: FleetMembership, clock: Clock): CredentialVerifier => ({
+  verify: (text, peerId): CredentialClaims =>
+    verifyCredential(text, {
+      fleetId: membership.fleetId,
+      peerId,
+      now: new Date(clock.now()),
+      revocations: membership.revocations,
+    }),
+});
+
+/** Whether this host has a credential that others take. */
+const isGood = (membership: FleetMembership, clock: Clock): boolean =>
+  membership.whyOutcast(new Date(clock.now())) === undefined;

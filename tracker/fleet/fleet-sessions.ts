@@ -1,0 +1,155 @@
+import type { FastifyBaseLogger } from 'fastify';
+import {
+  SessionServer,
+  type Clock,
+  type ControlNode,
+  type HostMessage,
+  type HostSession,
+  type TrackerMessage,
+} from '../../src/control/index.ts';
+import type { FleetSettings as Settings } from '../../src/api/index.ts';
+import { mayFetch, type RevocationList } from '../../src/trust/sealed.ts';
+import type { FleetSettings } from './fleet-settings.ts';
+import type { Members } from './members.ts';
+
+export interface FleetSessionsComponents {
+  readonly node: ControlNode;
+  readonly clock: Clock;
+  readonly members: Members;
+  readonly settings: FleetSettings;
+  readonly log: FastifyBaseLogger;
+  readonly random: () => number;
+}
+
+export interface FleetSessionsInit {
+  /** The list that a host is told when it comes. */
+  readonly revocations: () => RevocationList | undefined;
+  readonly onReport: (session: HostSession, message: HostMessage & { type: 'report' }) => void;
+  /** A host has come or gone. */
+  readonly onChange: (session: HostSession, isHere: boolean) => void;
+}
+
+/** How many other hosts a host is told, to connect to. */
+const peersTold = 8;
+
+/** What the tracker has to say to the hosts that have a session with it. */
+export class FleetSessions implements AsyncDisposable {
+  readonly #components: FleetSessionsComponents;
+  readonly #init: FleetSessionsInit;
+  #server: SessionServer | undefined;
+  /** By app, who follows it. */
+  readonly #followers = new Map<string, Set<HostSession>>();
+
+  private constructor(components: FleetSessionsComponents, init: FleetSessionsInit) {
+    this.#components = components;
+    this.#init = init;
+  }
+
+  /** Takes sessions from now on. */
+  static async open(
+    components: FleetSessionsComponents,
+    init: FleetSessionsInit,
+  ): Promise<FleetSessions> {
+    const sessions = new FleetSessions(components, init);
+    sessions.#server = await SessionServer.open(components, {
+      onSession: (session) => {
+        sessions.#onSession(session);
+      },
+      onMessage: (session, message) => sessions.#onMessage(session, message),
+      onEnd: (session, error) => {
+        sessions.#onEnd(session, error);
+      },
+    });
+    return sessions;
+  }
+
+  /** The sessions that there are, by peer id. */
+  get byPeer(): ReadonlyMap<string, HostSession> {
+    return this.#server?.sessions ?? new Map<string, HostSession>();
+  }
+
+  /** Tells a new revision to all who follow the app. */
+  tellSettings(app: string, settings: Settings): void {
+    const to = [...(this.#followers.get(app) ?? [])].filter(({ claims }) => mayFetch(claims, app));
+    this.#server?.broadcast({ type: 'settings', app, ...settings }, to);
+  }
+
+  /** Tells all hosts something, for instance who is revoked. */
+  tellAll(message: TrackerMessage): void {
+    this.#server?.broadcast(message);
+  }
+
+  #onSession(session: HostSession): void {
+    const { follows } = session.hello;
+    for (const { app } of follows) {
+      const followers = this.#followers.get(app) ?? new Set();
+      this.#followers.set(app, followers.add(session));
+    }
+    const list = this.#init.revocations();
+    if (list !== undefined) session.send({ type: 'revocations', text: list.text });
+    this.#tellPeers(session);
+    this.#init.onChange(session, true);
+    void this.#tellMissedSettings(session).catch((error: unknown) => {
+      // It comes again, and may have better luck then.
+      this.#components.log.warn({ err: error }, 'a host could not be told its settings');
+      session.close('the store can not be read now');
+    });
+  }
+
+  /** What has changed while the host was not here. */
+  async #tellMissedSettings(session: HostSession): Promise<void> {
+    const { follows, settings: known } = session.hello;
+    for (const app of new Set(follows.map((channel) => channel.app))) {
+      if (!mayFetch(session.claims, app)) continue;
+      const settings = await this.#components.settings.of(app);
+      if (settings.revision <= (known[app] ?? 0)) continue;
+      session.send({ type: 'settings', app, ...settings });
+    }
+  }
+
+  /** Some of the others, so that hints go from host to host without a tracker. */
+  #tellPeers(session: HostSession): void {
+    const { random } = this.#components;
+    const others = [...this.byPeer.values()].filter(
+      ({ peerId, hello }) => peerId !== session.peerId && hello.addresses.length > 0,
+    );
+    const addresses: string[] = [];
+    while (addresses.length < peersTold && others.length > 0) {
+      const [other] = others.splice(Math.floor(random() * others.length), 1);
+      const address = other?.hello.addresses[0];
+      if (address !== undefined) addresses.push(address);
+    }
+    if (addresses.length > 0) session.send({ type: 'peers', addresses });
+  }
+
+  async #onMessage(session: HostSession, message: HostMessage): Promise<void> {
+    switch (message.type) {
+      case 'report':
+        this.#init.onReport(session, message);
+        return;
+      case 'renew':
+        session.send({
+          type: 'credential',
+          text: await this.#components.members.credentialFor(session.peerId),
+        });
+        return;
+      case 'hello':
+        return;
+    }
+  }
+
+  #onEnd(session: HostSession, error: Error | undefined): void {
+    for (const { app } of session.hello.follows) {
+      const followers = this.#followers.get(app);
+      followers?.delete(session);
+      if (followers?.size === 0) this.#followers.delete(app);
+    }
+    const told = { peerId: session.peerId, err: error };
+    if (error !== undefined) this.#components.log.info(told, 'a session has ended');
+    this.#init.onChange(session, false);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server?.[Symbol.asyncDispose]();
+  }
+}

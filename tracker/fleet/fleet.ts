@@ -1,0 +1,233 @@
+import { randomBytes } from 'node:crypto';
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FastifyBaseLogger } from 'fastify';
+import {
+  ControlNode,
+  Hints,
+  JoinServer,
+  type Clock,
+  type Hint,
+  type HostSession,
+} from '../../src/control/index.ts';
+import type { NeedType } from '../../src/image/index.ts';
+import { Identity, issueCredential, readRevocations } from '../../src/trust/sealed.ts';
+import { AuditLog } from '../audit/index.ts';
+import type { Change, Store } from '../store/index.ts';
+import { FleetSessions } from './fleet-sessions.ts';
+import { FleetSettings, parseSettings, settingsPrefix } from './fleet-settings.ts';
+import { defaultMembersInit, Members } from './members.ts';
+import { revocationsKey, revocationsSchema } from './records.ts';
+import { FleetVerifier } from './verifier.ts';
+
+export interface FleetComponents {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: FastifyBaseLogger;
+  readonly random: () => number;
+  readonly needTypes: (app: string, name: string) => readonly NeedType[];
+}
+
+export interface FleetInit {
+  /** Where the fleet's key and this tracker's own are. */
+  readonly directory: string;
+  /** Multiaddrs to listen at, like `/ip4/0.0.0.0/tcp/7071`. */
+  readonly listen: readonly string[];
+  /** What hosts are told instead of the addresses of this machine. */
+  readonly announce?: readonly string[] | undefined;
+  /** How long credentials are good, in milliseconds. */
+  readonly credentialMs: number;
+}
+
+const fleetKeyName = 'fleet.key';
+const ownKeyName = 'control.key';
+/** A tracker makes its own credential anew long before it ends. */
+const ownRenewalShare = 0.5;
+
+/**
+ * What a tracker is to a fleet: it says who belongs, keeps the sessions, and passes on what changes in
+ * the store, whichever tracker has changed it.
+ */
+export class Fleet implements AsyncDisposable {
+  readonly members: Members;
+  readonly settings: FleetSettings;
+  readonly audit: AuditLog;
+  readonly store: Store;
+  readonly #components: FleetComponents;
+  readonly #init: FleetInit;
+  readonly #fleetKey: Identity;
+  readonly #verifier: FleetVerifier;
+  readonly #resources = new AsyncDisposableStack();
+  readonly #closing = new AbortController();
+  #node!: ControlNode;
+  #sessions!: FleetSessions;
+  #hints!: Hints;
+
+  private constructor(components: FleetComponents, init: FleetInit, fleetKey: Identity) {
+    this.#components = components;
+    this.#init = init;
+    this.#fleetKey = fleetKey;
+    const { store, clock } = components;
+    this.store = store;
+    this.audit = new AuditLog({ store, now: clock.now });
+    this.#verifier = new FleetVerifier(clock, { fleetId: fleetKey.peerId });
+    this.settings = new FleetSettings({ ...components, audit: this.audit });
+    this.members = new Members(
+      { store, audit: this.audit, fleetKey, now: clock.now, randomBytes },
+      { ...defaultMembersInit, credentialMs: init.credentialMs },
+    );
+  }
+
+  /** Whether a directory holds the key of a fleet. */
+  static async isIn(directory: string): Promise<boolean> {
+    return await access(join(directory, fleetKeyName)).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /**
+   * Opens the control plane of this tracker.
+   * @throws ConfigError, StorageError, StoreError; Error when it can't listen
+   */
+  static async open(components: FleetComponents, init: FleetInit): Promise<Fleet> {
+    const fleetKey = await Identity.open(join(init.directory, fleetKeyName));
+    const own = await Identity.open(join(init.directory, ownKeyName));
+    const fleet = new Fleet(components, init, fleetKey);
+    try {
+      await fleet.#start(own);
+    } catch (error) {
+      await fleet[Symbol.asyncDispose]();
+      throw error;
+    }
+    return fleet;
+  }
+
+  get fleetId(): string {
+    return this.#fleetKey.peerId;
+  }
+
+  /** Where hosts reach this tracker's control plane: multiaddrs that end with its peer id. */
+  get addresses(): string[] {
+    return this.#node.addresses;
+  }
+
+  /** The hosts that have a session with this tracker. */
+  get sessions(): ReadonlyMap<string, HostSession> {
+    return this.#sessions.byPeer;
+  }
+
+  async #start(own: Identity): Promise<void> {
+    const { clock, log } = this.#components;
+    const list = await this.members.revocations();
+    if (list !== undefined) this.#verifier.take(list);
+    this.#resources.use(this.audit);
+    const node = await ControlNode.open(
+      { identity: own, verifier: this.#verifier, clock },
+      {
+        role: 'tracker',
+        listen: this.#init.listen,
+        ...(this.#init.announce === undefined ? {} : { announce: this.#init.announce }),
+        credential: this.#ownCredential(own.peerId),
+        onRefused: (peerId, remote, error) => {
+          this.#refused('session.refuse', peerId, remote, error);
+        },
+      },
+    );
+    this.#node = this.#resources.use(node);
+    const renewal = setInterval(
+      () => node.setCredential(this.#ownCredential(own.peerId)),
+      this.#init.credentialMs * ownRenewalShare,
+    );
+    this.#resources.defer(() => clearInterval(renewal));
+    this.#sessions = this.#resources.use(
+      await FleetSessions.open(
+        { ...this.#components, ...this, node, members: this.members, settings: this.settings },
+        {
+          revocations: () => this.#verifier.revocations,
+          onReport: () => undefined,
+          onChange: () => undefined,
+        },
+      ),
+    );
+    this.#hints = this.#resources.use(new Hints({ node, clock }, { onHint: () => undefined }));
+    const joining = await JoinServer.open(
+      { node, clock },
+      {
+        onJoin: (request, peerId, remote) => this.members.join(request, peerId, remote),
+        onRefused: (peerId, remote, error) => {
+          this.#refused('member.join', peerId, remote, error);
+        },
+      },
+    );
+    this.#resources.use(joining);
+    this.#watch(settingsPrefix, (change) => {
+      this.#onSettings(change);
+    });
+    this.#watch(revocationsKey, (change) => {
+      this.#onRevocations(change);
+    });
+    log.info({ fleet: this.fleetId, addresses: this.addresses }, 'the control plane listens');
+  }
+
+  /** Follows what any tracker changes. */
+  #watch(prefix: string, onChange: (change: Change) => void): void {
+    const { signal } = this.#closing;
+    const watching = (async () => {
+      for await (const batch of this.store.watch(prefix, { signal })) {
+        for (const change of batch) onChange(change);
+      }
+    })().catch((error: unknown) => {
+      if (!signal.aborted) this.#components.log.error({ err: error, prefix }, 'a watch has ended');
+    });
+    this.#resources.defer(() => watching);
+  }
+
+  #onSettings({ key, value, revision }: Change): void {
+    if (value === undefined) return;
+    const { app, settings } = parseSettings({ key, value, revision });
+    this.#sessions.tellSettings(app, settings);
+    this.#hint({ settings: app, revision: settings.revision });
+  }
+
+  #onRevocations({ value }: Change): void {
+    if (value === undefined) return;
+    const { text } = revocationsSchema.parse(JSON.parse(value));
+    const list = readRevocations(text, { fleetId: this.fleetId });
+    const revoked = this.#verifier.take(list);
+    if (revoked.length === 0) return;
+    this.#node.revoke(revoked);
+    this.#sessions.tellAll({ type: 'revocations', text });
+    this.#hint({ revocations: list.number });
+  }
+
+  /** Says by gossip that there is something to look at. */
+  #hint(hint: Hint): void {
+    this.#hints.publish(hint).catch((error: unknown) => {
+      this.#components.log.debug({ err: error }, 'a hint reached nobody');
+    });
+  }
+
+  #refused(action: string, peerId: string, remote: string, error: Error): void {
+    const detail = { remote, why: error.message.slice(0, 1_000) };
+    void this.audit.refuse({ actor: peerId, action, subject: peerId, detail });
+  }
+
+  /** Trackers hold the fleet's key, so they say themselves that they belong. */
+  #ownCredential(peerId: string): string {
+    const nowMs = this.#components.clock.now();
+    return issueCredential(this.#fleetKey, {
+      peerId,
+      roles: ['operator'],
+      apps: [],
+      labels: {},
+      issuedAt: new Date(nowMs).toISOString(),
+      expiresAt: new Date(nowMs + this.#init.credentialMs).toISOString(),
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#resources.disposeAsync();
+  }
+}
