@@ -86,10 +86,9 @@ export class EtcdCommits {
         if (revision !== undefined) return revision;
       } catch (error) {
         if (error instanceof StarlingError) throw error;
-        if (error instanceof EtcdLeaseInvalidError) {
-          this.#lease = undefined;
-          continue;
-        }
+        if (error instanceof EtcdLeaseInvalidError) this.#lease = undefined;
+        // With its lease a slot is gone, and with it the mark of an attempt before this one.
+        if (error instanceof EtcdLeaseInvalidError && !isUncertain) continue;
         const reason = etcdReason(error);
         throw isUncertain ? unknownOutcome(reason, error) : readOnly(reason, error);
       }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { AuditLog, listAudit, verifyAudit } from '../../../../tracker/audit/index.ts';
 import type { Store } from '../../../../tracker/store/index.ts';
@@ -63,6 +64,62 @@ test('changes of one key that wait together are done one after the other', async
   await Promise.all(twice);
   expect((await store.get('b'))?.value).toBe('2');
   expect(await verifyAudit(store)).toMatchObject({ sequence: 3 });
+});
+
+const keyArbitrary = fc.constantFrom('a', 'b', 'c', 'd');
+const changeArbitrary = fc.record({
+  expected: fc.dictionary(keyArbitrary, fc.constantFrom('as at first', 'absent')),
+  changed: fc.dictionary(keyArbitrary, fc.constantFrom('put', 'remove')),
+});
+
+test('changes that wait together come out as if they were made one after the other', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(changeArbitrary, { maxLength: 8 }), async (changes) => {
+      const store = await openStore();
+      const { audit } = auditOf(store);
+      const first = await store.commit({ put: ['a', 'b'].map((key) => ({ key, value: '0' })) });
+      const model = new Map([
+        ['a', 'as at first'],
+        ['b', 'as at first'],
+      ]);
+      const wanted: string[] = [];
+      for (const { expected, changed } of changes) {
+        const holds = Object.entries(expected).every(
+          ([key, state]) => (model.get(key) ?? 'absent') === state,
+        );
+        wanted.push(holds ? 'fulfilled' : 'rejected');
+        for (const [key, what] of holds ? Object.entries(changed) : []) {
+          if (what === 'put') model.set(key, 'changed');
+          else model.delete(key);
+        }
+      }
+      const results = await Promise.allSettled(
+        changes.map(({ expected, changed }, index) => {
+          const keysOf = (kind: string) =>
+            Object.keys(changed).filter((key) => changed[key] === kind);
+          return audit.commit(
+            {
+              expect: Object.entries(expected).map(([key, state]) => ({
+                key,
+                revision: state === 'absent' ? 0 : first,
+              })),
+              put: keysOf('put').map((key) => ({ key, value: String(index) })),
+              remove: keysOf('remove'),
+            },
+            record(String(index)),
+          );
+        }),
+      );
+      expect(results.map(({ status }) => status)).toEqual(wanted);
+      const keys = (await store.list('')).entries.map(({ key }) => key);
+      expect(keys.filter((key) => !key.startsWith('audit'))).toEqual([...model.keys()].sort());
+      const made = wanted.flatMap((status, index) => (status === 'fulfilled' ? [`${index}`] : []));
+      expect((await listAudit(store)).map(({ subject }) => subject)).toEqual(made);
+      await verifyAudit(store);
+      await store[Symbol.asyncDispose]();
+    }),
+    { numRuns: 20 },
+  );
 });
 
 test('trackers that write at the same time leave one chain without gaps', async () => {
