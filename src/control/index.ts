@@ -1,7 +1,8 @@
 /**
  * The control plane: a libp2p node that lets only members of the fleet in (`ControlNode`), the session
  * that a host keeps with a tracker (`TrackerSession`, `SessionServer`), how a host becomes a member
- * (`join`, `JoinServer`), and hints that spread from host to host (`Hints`, `PeerLinks`).
+ * (`join`, `JoinServer`), and hints that spread from host to host (`Hints`, `PeerLinks`, and
+ * `PeerIntroductions` at the tracker).
  * It decides nothing of releases, rollouts and settings, and stores nothing. libp2p is loaded when a
  * node is opened, not with this file.
  */
@@ -17,6 +18,11 @@ export type { JoinAnswer, JoinRequest } from './join-messages.ts';
 export { JoinServer, type JoinServerInit } from './join-server.ts';
 export { formatJoinToken, parseJoinToken, type JoinToken } from './join-token.ts';
 export type { ChannelReport, Hello, HostMessage, Permit, TrackerMessage } from './messages.ts';
+export {
+  PeerIntroductions,
+  type PeerIntroductionsComponents,
+  type PeerIntroductionsInit,
+} from './peer-introductions.ts';
 export { PeerLinks, type PeerLinksInit } from './peer-links.ts';
 export { SessionServer, type SessionServerInit } from './session-server.ts';
 export {

@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { FramePipe } from '../../../src/control/frame-pipe.ts';
 import {
+  PeerIntroductions,
   SessionServer,
   systemClock,
   TrackerSession,
@@ -324,4 +325,30 @@ test('a credential is renewed over the session before it ends', async () => {
   await waitFor(() => expect(node.claims?.labels).toEqual({ n: '2' }));
   const session = await sessionOf(tracker.server, node);
   await waitFor(() => expect(session.claims.labels).toEqual({ n: '2' }));
+});
+
+test('hosts are told of each other, by their own addresses alone', async () => {
+  const fleet = new ControlFleet();
+  const tracker = await openTracker(fleet);
+  const sessions = () => tracker.server.sessions.values();
+  const introductions = new PeerIntroductions(
+    { sessions, clock, random: seededRandom(1) },
+    { everyMs: 20, count: 2 },
+  );
+  onTestFinished(() => introductions[Symbol.dispose]());
+  const hosts = [];
+  for (let index = 0; index < 3; index++) {
+    const node = await openMember({ fleet });
+    const elsewhere = addressOf(node).replace('127.0.0.1', '192.0.2.1');
+    const addresses = [tracker.address, 'nonsense', elsewhere, addressOf(node)];
+    const describe = () => ({ ...about, addresses });
+    hosts.push({ node, ...openSession(node, { trackers: [tracker.address], describe }) });
+  }
+  for (const { node, messages } of hosts) {
+    const others = hosts.filter((host) => host.node !== node).map((host) => addressOf(host.node));
+    await waitFor(() => {
+      const told = messages.flatMap((message) => (message.type === 'peers' ? [message] : []));
+      expect(told.at(-1)?.addresses.toSorted()).toEqual(others.toSorted());
+    });
+  }
 });
