@@ -48,3 +48,34 @@ export {
 export { hasRequestRoom, type RequestRoom } from './request-room.ts';
 export { FarRequests, type FarRequest, type Gateways } from './far-requests.ts';
 export { rendezvousFirst, rendezvousRank } from './rendezvous.ts';
+export { act, type ActionResult, type RolloutAction } from './rollout-actions.ts';
+export { decide, type RolloutDecision } from './rollout.ts';
+export { unavailableHosts } from './rollout-limit.ts';
+export {
+  checkPlan,
+  defaultRolloutPlan,
+  planBounds,
+  sizeOf,
+  type Amount,
+  type RolloutPlan,
+} from './rollout-plan.ts';
+export { parseAmount, parsePlan } from './rollout-plan-text.ts';
+export { previewRollout, type HostPreview, type RolloutPreview } from './rollout-preview.ts';
+export type { Standing } from './rollout-standing.ts';
+export {
+  createRollout,
+  permitLeaseMs,
+  type Failure,
+  type FleetView,
+  type HostEntry,
+  type HostPhase,
+  type HostReport,
+  type HostView,
+  type Permit,
+  type RolloutEvent,
+  type RolloutPhase,
+  type RolloutState,
+  type StopReason,
+} from './rollout-state.ts';
+export { rolloutStatus, type RolloutStatus, type WaitsFor } from './rollout-status.ts';
+export type { MaintenanceWindow, WeeklyInterval } from './rollout-window.ts';

@@ -24,10 +24,11 @@ function isBefore(one: number, other: number, key: number): boolean {
   return hash > otherHash || (hash === otherHash && one < other);
 }
 
-/** Both numbers mixed into 32 bits (the finalizer of MurmurHash3, twice). */
+/** Both numbers mixed into 32 bits, finalized twice. */
 const mixed = (key: number, one: number): number => finalize(finalize(key + 1) ^ (one + 1)) >>> 0;
 
-function finalize(value: number): number {
+/** Spreads a number over all 32 bits (the finalizer of MurmurHash3). */
+export function finalize(value: number): number {
   let hash = value | 0;
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
