@@ -272,7 +272,12 @@ async function openParts(
   resources.use(exchange);
   const releases = new ReleaseSource(
     { durability },
-    { trackers: config.trackers, root: config.root, directory: directory.trust },
+    {
+      trackers: config.trackers,
+      root: config.root,
+      directory: directory.trust,
+      apps: [...new Set(config.follow.map(({ app }) => app))],
+    },
   );
   const followers = config.follow.map(({ app, channel }) => {
     const activation = new Activation(

@@ -38,6 +38,14 @@ Examples:
   tracker serve --host 0.0.0.0 --port 7070
 `;
 
+const onlineKeyExamples = `
+Root must name it: then a release is signed by the targets key, or a team's, alone, and what the tracker
+signs again and again can't name an image.
+
+Example:
+  tracker online-key --dir /var/lib/starling-tracker
+`;
+
 /** The tracker program. */
 export async function main(argv: readonly string[]): Promise<void> {
   const program = createProgram(
@@ -46,6 +54,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     starlingVersion,
   );
   addServe(program);
+  addOnlineKey(program);
   program.addHelpText('after', examples);
   await runProgram(program, argv);
 }
@@ -54,11 +63,7 @@ function addServe(program: Command): void {
   const command = program
     .command('serve')
     .description('serve announces, releases and the REST interface until it is ended')
-    .addOption(
-      new Option('--dir <directory>', 'where root, releases and token are kept')
-        .env('STARLING_TRACKER_DIR')
-        .default('tracker-data'),
-    )
+    .addOption(directoryOption())
     .addOption(
       new Option(
         '--root <file>',
@@ -137,6 +142,32 @@ function addOriginOptions(command: Command): void {
         .default({ copies: 1.5 }, '1.5'),
     );
 }
+
+function addOnlineKey(program: Command): void {
+  program
+    .command('online-key')
+    .description(
+      'make the key with which this tracker signs snapshot and timestamp, if there is none',
+    )
+    .addOption(directoryOption())
+    .addOption(jsonOption())
+    .addHelpText('after', onlineKeyExamples)
+    .action((options: { readonly dir: string; readonly json?: boolean }) =>
+      runCommand(options, async ({ output }) => {
+        const { openOnlineKey } = await import('../src/trust/index.ts');
+        const { key, publicPath } = await openOnlineKey(`${options.dir}/online.key`);
+        output.result(
+          { publicKey: publicPath, keyId: key.key.keyID },
+          `the public key is ${publicPath}; give it to "seeder keys init --online" or "seeder keys rotate online"`,
+        );
+      }),
+    );
+}
+
+const directoryOption = (): Option =>
+  new Option('--dir <directory>', 'where root, releases, keys and token are kept')
+    .env('STARLING_TRACKER_DIR')
+    .default('tracker-data');
 
 async function serve(options: ServeOptions): Promise<void> {
   await runCommand({ json: options.json, endless: true }, async ({ output, signal }) => {

@@ -16,9 +16,11 @@ import { createHttpServer, frontLimits, refuseOtherMethods, watchRoutes } from '
 import { HttpAnnounces } from './http-announces.ts';
 import { createLog } from './log.ts';
 import { TrackerMetrics } from './metrics.ts';
+import { openOnlineKey } from '../src/trust/index.ts';
 import { addReleaseRoutes } from './release-routes.ts';
 import { OriginLeases } from './origin-leases.ts';
 import { ReleaseStore } from './release-store.ts';
+import { Resigner } from './resigner.ts';
 import { listenHttp, listenUdp, reachableHost } from './listen.ts';
 import { addSwarmRoutes } from './swarm-routes.ts';
 import { SwarmTable } from './swarm-table.ts';
@@ -52,6 +54,7 @@ interface Parts {
   readonly config: TrackerConfig;
   readonly log: FastifyBaseLogger;
   readonly releases: ReleaseStore;
+  readonly resigner: Resigner;
   readonly token: AccessToken;
   readonly swarms: SwarmTable;
   readonly announcer: Announcer;
@@ -97,10 +100,16 @@ async function openParts(config: TrackerConfig, components: TrackerComponents): 
   }
   const log = components.log ?? createLog(config.logLevel);
   const now = components.now ?? Date.now;
-  const { rootPath } = config;
+  const { rootPath, timestampGoodMs: timestampMs } = config;
+  const online = await openOnlineKey(join(directory, 'online.key'));
+  const expiry = { timestampMs, snapshotMs: 5 * timestampMs };
   const releases = await ReleaseStore.open(
     { now, log },
-    { directory: join(directory, 'tuf'), rootPath },
+    { directory: join(directory, 'tuf'), rootPath, onlineKey: online.key, expiry },
+  );
+  const resigner = new Resigner(
+    { releases, now, log },
+    { everyMs: config.resignCheckMs, whenLeftMs: timestampMs / 2 },
   );
   const token = await AccessToken.open(directory);
   const random = components.random ?? Math.random;
@@ -116,7 +125,7 @@ async function openParts(config: TrackerConfig, components: TrackerComponents): 
     origins: () => origins.totals(monotonicMs()),
     releasesExpireMs: () => releases.current?.summary.expires.getTime(),
   });
-  return { config, log, releases, token, swarms, announcer, metrics, monotonicMs };
+  return { config, log, releases, resigner, token, swarms, announcer, metrics, monotonicMs };
 }
 
 async function buildApp(parts: Parts): Promise<FastifyInstance> {
@@ -154,13 +163,18 @@ interface Listening {
 
 function running(
   listening: Listening,
-  { config, log, releases, token }: Parts,
+  { config, log, releases, resigner, token }: Parts,
   signal: AbortSignal | undefined,
 ): Tracker {
   let closed: Promise<void> | undefined;
+  const ending = new AbortController();
+  const resigning = resigner.run(ending.signal);
   const close = () => {
     signal?.removeEventListener('abort', onAbort);
-    closed ??= closeAll(listening, releases, config.closeGraceMs);
+    ending.abort();
+    closed ??= Promise.all([closeAll(listening, releases, config.closeGraceMs), resigning]).then(
+      () => undefined,
+    );
     return closed;
   };
   const onAbort = () => {

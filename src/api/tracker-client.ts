@@ -8,11 +8,13 @@ import {
   healthSchema,
   releasePushedSchema,
   releasesSchema,
+  rootPushedSchema,
   swarmEventSchema,
   swarmSchema,
   swarmsSchema,
 } from './schemas.ts';
 import type { Health, ReleasePush, ReleasePushed, Releases } from './schemas.ts';
+import type { RootPush, RootPushed } from './schemas.ts';
 import type { Swarm, SwarmEvent, Swarms } from './schemas.ts';
 
 export interface TrackerClientComponents {
@@ -81,15 +83,24 @@ export class TrackerClient {
   }
 
   /**
-   * Hands over the signed metadata of a release; returns when the tracker has all of it on disk.
+   * Hands over the signed metadata of a release, all of it or what is new; returns when the tracker has all of it on disk.
    * @throws RepositoryError with the tracker's code when the metadata does not verify or does not
    * move the versions forward.
    */
-  pushRelease(set: ReleasePush, options: RequestOptions = {}): Promise<ReleasePushed> {
-    const { targets, snapshot, timestamp } = set;
-    const body = { targets, snapshot, timestamp };
+  pushRelease(update: ReleasePush, options: RequestOptions = {}): Promise<ReleasePushed> {
+    const { targets, snapshot, timestamp, delegated } = update;
+    const body = { targets, snapshot, timestamp, delegated };
     const call = { method: 'PUT', path: '/v1/releases', body } as const;
     return this.#json(releasePushedSchema, { ...call, maxBytes: maxSmallAnswerBytes }, options);
+  }
+
+  /**
+   * Hands over the next root, and what its keys have signed anew; returns when the tracker has it on disk.
+   * @throws RepositoryError with the tracker's code when it does not follow the one that it has.
+   */
+  pushRoot(push: RootPush, options: RequestOptions = {}): Promise<RootPushed> {
+    const call = { method: 'PUT', path: '/v1/root', body: push } as const;
+    return this.#json(rootPushedSchema, { ...call, maxBytes: maxSmallAnswerBytes }, options);
   }
 
   /** Which image each channel names. */
