@@ -134,7 +134,9 @@ function judgeTargets(
     const version = chain.snapshot.signed.meta['targets.json']?.version ?? 'none';
     throw missing('targets', 'snapshot', `version ${version}`);
   }
-  const targets = checkTargets(chain, text, known.targets);
+  // Versions are those that snapshot named; where its keys are others, they begin anew.
+  const before = known.snapshot === undefined ? undefined : known.targets;
+  const targets = checkTargets(chain, text, before);
   checkExpiry(targets, now);
   return targets;
 }
