@@ -295,7 +295,12 @@ async function openParts(
   resources.use(exchange);
   const releases = new ReleaseSource(
     { durability },
-    { trackers: config.trackers, root: config.root, directory: directory.trust },
+    {
+      trackers: config.trackers,
+      root: config.root,
+      directory: directory.trust,
+      apps: [...new Set(config.follow.map(({ app }) => app))],
+    },
   );
   const { log } = components;
   const settings = await SettingsStore.open(

@@ -17,9 +17,15 @@ export class ReleaseSource {
   /** @throws ConfigError when there is no tracker, or the root can't be used */
   constructor(
     components: { durability: Durability },
-    init: { trackers: readonly string[]; root: string; directory: string },
+    init: {
+      trackers: readonly string[];
+      root: string;
+      directory: string;
+      /** Those whose delegated files are followed. */
+      apps: readonly string[];
+    },
   ) {
-    const { root, directory } = init;
+    const { root, directory, apps } = init;
     this.#trackers = init.trackers.map(
       (url) => new TrackerClient({}, { url, timeoutMs: requestTimeoutMs }),
     );
@@ -32,7 +38,7 @@ export class ReleaseSource {
         fetchMetadata: async (name, maxBytes, options) =>
           this.#trackers[this.#chosen]?.metadata(name, maxBytes, options),
       },
-      { directory, root },
+      { directory, root, apps },
     );
   }
 

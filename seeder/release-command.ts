@@ -1,23 +1,15 @@
 import {
   deadlineOption,
   jsonOption,
-  Option,
-  parseDuration,
   runCommand,
   storeOption,
-  trackerCaOption,
-  trackerOption,
   type Command,
 } from '../src/cli/index.ts';
-import { keysOption, tokenFileOption } from './keys-option.ts';
+import { addPublishOptions, expiresOption, outOption, signingKeyOption } from './keys-option.ts';
+import type { PublishInit } from './publisher.ts';
 
-interface ReleaseOptions {
+interface ReleaseOptions extends PublishInit {
   readonly store: string;
-  readonly keys: string;
-  readonly tracker?: readonly string[];
-  readonly trackerCa?: string;
-  readonly tokenFile?: string;
-  readonly expires?: number;
   readonly deadline?: number;
   readonly json?: boolean;
 }
@@ -25,27 +17,24 @@ interface ReleaseOptions {
 const examples = `
 Seed the image first: hosts fetch it as soon as they see the release.
 
-Example:
+Examples:
   seeder release hello stable baf5rei… --tracker http://tracker:7070 --token-file token
+  seeder release hello stable baf5rei… --key team.key --root root.json --tracker http://tracker:7070 --token-file token
 `;
 
 export function addReleaseCommand(program: Command): void {
-  program
-    .command('release')
-    .description('sign that a channel now names an image, and hand that to the tracker')
-    .argument('<app>', 'the application')
-    .argument('<channel>', 'the channel, for instance stable')
-    .argument('<image>', 'image id or magnet link of an image in the store')
-    .addOption(trackerOption())
-    .addOption(trackerCaOption())
-    .addOption(tokenFileOption())
-    .addOption(keysOption())
+  addPublishOptions(
+    program
+      .command('release')
+      .description('sign that a channel now names an image, and hand that to the tracker')
+      .argument('<app>', 'the application')
+      .argument('<channel>', 'the channel, for instance stable')
+      .argument('<image>', 'image id or magnet link of an image in the store'),
+  )
+    .addOption(signingKeyOption())
     .addOption(storeOption())
-    .addOption(
-      new Option('--expires <duration>', 'how long the signatures are good').argParser(
-        parseDuration,
-      ),
-    )
+    .addOption(expiresOption('how long the signatures are good'))
+    .addOption(outOption())
     .addOption(deadlineOption())
     .addOption(jsonOption())
     .addHelpText('after', examples)

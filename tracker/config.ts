@@ -60,6 +60,13 @@ const configSchema = z.strictObject({
   watchHeartbeatMs: milliseconds.max(30_000),
   /** What may wait for a watcher that does not read before it is dropped. */
   watchBufferBytes: z.int().min(1),
+  /** How long timestamps that the tracker's own key signs are good; snapshots five times as long. */
+  timestampGoodMs: z
+    .int()
+    .min(1_000)
+    .max(365 * 86_400_000),
+  /** How often it looks whether they must be signed again: when half of their time is over. */
+  resignCheckMs: milliseconds,
   /** How long requests under way may take to end when the tracker is stopped. */
   closeGraceMs: milliseconds,
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
@@ -91,6 +98,8 @@ export const defaultConfig: TrackerConfig = {
   watchIntervalMs: 1_000,
   watchHeartbeatMs: 15_000,
   watchBufferBytes: 1 << 20,
+  timestampGoodMs: 3 * 86_400_000,
+  resignCheckMs: 600_000,
   closeGraceMs: 5_000,
   logLevel: 'info',
 };

@@ -47,6 +47,14 @@ Examples:
   tracker operator create alice --ttl 90d
 `;
 
+const onlineKeyExamples = `
+Root must name it: then a release is signed by the targets key, or a team's, alone, and what the tracker
+signs again and again can't name an image.
+
+Example:
+  tracker online-key --dir /var/lib/starling-tracker
+`;
+
 /** The tracker program. */
 export async function main(argv: readonly string[]): Promise<void> {
   const program = createProgram(
@@ -55,6 +63,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     starlingVersion,
   );
   addServe(program);
+  addOnlineKey(program);
   addAuditCommand(program);
   addOperatorCommands(program);
   addFleetCommand(program);
@@ -170,6 +179,27 @@ function addOriginOptions(command: Command): void {
         .argParser(parseOriginBudget)
         .env('STARLING_TRACKER_ORIGIN_BUDGET')
         .default({ copies: 1.5 }, '1.5'),
+    );
+}
+
+function addOnlineKey(program: Command): void {
+  program
+    .command('online-key')
+    .description(
+      'make the key with which this tracker signs snapshot and timestamp, if there is none',
+    )
+    .addOption(directoryOption("the tracker's directory"))
+    .addOption(jsonOption())
+    .addHelpText('after', onlineKeyExamples)
+    .action((options: { readonly dir: string; readonly json?: boolean }) =>
+      runCommand(options, async ({ output }) => {
+        const { openOnlineKey } = await import('../src/trust/index.ts');
+        const { key, publicPath } = await openOnlineKey(`${options.dir}/online.key`);
+        output.result(
+          { publicKey: publicPath, keyId: key.key.keyID },
+          `the public key is ${publicPath}; give it to "seeder keys init --online" or "seeder keys rotate online"`,
+        );
+      }),
     );
 }
 

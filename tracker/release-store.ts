@@ -1,14 +1,22 @@
 import { constants } from 'node:fs';
-import { access, mkdir, readFile, readdir, rm } from 'node:fs/promises';
+import { access, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
-import { StorageError } from '../src/errors.ts';
-import { summarizeSet, verifyUpdate } from '../src/trust/index.ts';
-import type { MetadataSet, MetadataSummary } from '../src/trust/index.ts';
-import { durableFiles, storageError, systemCode, temporarySuffix } from './durable-file.ts';
+import { RepositoryError } from '../src/errors.ts';
+import {
+  completeSet,
+  isOnlineKey,
+  mergeUpdate,
+  summarizeSet,
+  verifyUpdate,
+} from '../src/trust/index.ts';
+import type { Expiry, MetadataSet, MetadataSummary } from '../src/trust/index.ts';
+import type { MetadataUpdate, SigningKey } from '../src/trust/index.ts';
+import { durableFiles, storageError, temporarySuffix } from './durable-file.ts';
 import type { DurableFiles } from './durable-file.ts';
-import { openPinnedRoot } from './pinned-root.ts';
-import { namedVersion, parseTufFileName, tufFileName } from './release-files.ts';
+import { loadSet } from './kept-set.ts';
+import { KeptRoots } from './kept-roots.ts';
+import { parseTufFileName, tufFileName } from './release-files.ts';
 import type { TufFileName } from './release-files.ts';
 
 export interface ReleaseStoreComponents {
@@ -22,6 +30,10 @@ export interface ReleaseStoreInit {
   /** Where the TUF repository lies. */
   readonly directory: string;
   readonly rootPath?: string | undefined;
+  /** The tracker's own key; it signs snapshot and timestamp where root names it for them. */
+  readonly onlineKey?: SigningKey | undefined;
+  /** How long what it signs is good. */
+  readonly expiry?: Partial<Expiry> | undefined;
 }
 
 /** What is acknowledged and served. */
@@ -39,30 +51,34 @@ const keptVersions = 50;
  * before the timestamp that leads to them, so a crash at any point leaves the old set.
  */
 export class ReleaseStore {
-  readonly root: string;
   readonly directory: string;
   readonly #now: () => number;
   readonly #log: FastifyBaseLogger;
   readonly #files: DurableFiles;
+  readonly #roots: KeptRoots;
+  readonly #onlineKey: SigningKey | undefined;
+  readonly #expiry: Partial<Expiry>;
   #current: CurrentSet | undefined;
   /** Pushes run one after the other, each against what the one before it left. */
   #lastPush: Promise<unknown> = Promise.resolve();
 
   private constructor(
-    components: ReleaseStoreComponents & { readonly files: DurableFiles },
-    init: ReleaseStoreInit & { readonly root: string; readonly current: CurrentSet | undefined },
+    components: ReleaseStoreComponents & { files: DurableFiles; roots: KeptRoots },
+    init: ReleaseStoreInit & { readonly current: CurrentSet | undefined },
   ) {
     this.#now = components.now;
     this.#log = components.log;
     this.#files = components.files;
+    this.#roots = components.roots;
     this.directory = init.directory;
-    this.root = init.root;
+    this.#onlineKey = init.onlineKey;
+    this.#expiry = init.expiry ?? {};
     this.#current = init.current;
   }
 
   /**
    * Opens the repository, or makes it.
-   * @throws ConfigError for the root (see `openPinnedRoot`).
+   * @throws ConfigError for the root (see `KeptRoots`).
    * @throws StorageError STORAGE_CORRUPT when what is kept is not one whole set.
    */
   static async open(
@@ -75,27 +91,62 @@ export class ReleaseStore {
     } catch (error) {
       throw storageError(error, `the directory ${init.directory} can't be made`);
     }
-    const root = await openPinnedRoot({ files }, init);
-    const current = await loadSet(init.directory, root);
-    const store = new ReleaseStore({ ...components, files }, { ...init, root, current });
+    const roots = await KeptRoots.open({ files }, init);
+    const current = await loadSet(init.directory, roots.texts);
+    const store = new ReleaseStore({ ...components, files, roots }, { ...init, current });
     await store.#tidy();
     return store;
+  }
+
+  /** The newest root.json: its exact text. */
+  get root(): string {
+    return this.#roots.newest;
   }
 
   get current(): CurrentSet | undefined {
     return this.#current;
   }
 
+  /** Whether root lets this tracker sign snapshot and timestamp. */
+  get signsOnline(): boolean {
+    return this.#onlineKey !== undefined && isOnlineKey(this.root, this.#onlineKey);
+  }
+
   /**
-   * Takes a set in; returns when it is on disk and served.
+   * Takes a whole set in, or what is new of one: then the tracker's own key signs snapshot and
+   * timestamp. Returns when it is on disk and served.
    * @throws RepositoryError when it does not verify, is expired or does not move forward.
    * @throws StorageError when it can't be written: then the old set is served on.
    */
-  push(next: MetadataSet): Promise<CurrentSet> {
-    const push = this.#lastPush.then(() => this.#push(next));
-    // The next one waits for the end of this one, however it ends; its caller hears of the failure.
-    this.#lastPush = push.catch(() => undefined);
-    return push;
+  push(update: MetadataUpdate): Promise<CurrentSet> {
+    return this.#inTurn(() => this.#push(update));
+  }
+
+  /**
+   * Signs snapshot and timestamp again, so that they don't expire; nothing else is changed.
+   * @returns undefined when nothing was published yet
+   * @throws as push
+   */
+  signAgain(): Promise<CurrentSet | undefined> {
+    return this.#inTurn(async () => (this.#current === undefined ? undefined : this.#push({})));
+  }
+
+  /**
+   * Takes the next root in, signed as the one before and itself ask for; returns when it is on disk
+   * and served. What its keys have signed may come with it; where it names this tracker's key,
+   * snapshot and timestamp are signed again by that.
+   * @returns its version
+   * @throws RepositoryError when it is not the next one, or what came with it is refused: then nothing
+   * is taken; StorageError when it can't be written.
+   */
+  pushRoot(root: string, update: MetadataUpdate = {}): Promise<number> {
+    return this.#inTurn(async () => {
+      this.#roots.check(root);
+      const next = this.#underRoot(root, update);
+      const version = await this.#roots.add(root);
+      if (next !== undefined) await this.#publish(next);
+      return version;
+    });
   }
 
   /** Returns when no push is under way. */
@@ -107,7 +158,7 @@ export class ReleaseStore {
   serves(file: TufFileName): boolean {
     if (file.kind === 'root') return true;
     if (file.kind === 'timestamp') return this.#current !== undefined;
-    if (file.role === 'root') return true;
+    if (file.role === 'root') return file.version <= this.#roots.newestVersion;
     return file.version <= newestVersion(this.#current, file.role);
   }
 
@@ -120,10 +171,18 @@ export class ReleaseStore {
     }
   }
 
-  async #push(next: MetadataSet): Promise<CurrentSet> {
-    const current = this.#current;
-    const now = new Date(this.#now());
-    verifyUpdate({ root: this.root, current: current?.set, next, now });
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#lastPush.then(work);
+    // The next one waits for the end of this one, however it ends; its caller hears of the failure.
+    this.#lastPush = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #push(update: MetadataUpdate): Promise<CurrentSet> {
+    return this.#publish(this.#verified(this.root, update));
+  }
+
+  async #publish(next: MetadataSet): Promise<CurrentSet> {
     const summary = summarizeSet(next);
     await this.#write(next, summary);
     this.#current = { set: next, summary };
@@ -131,17 +190,46 @@ export class ReleaseStore {
     return this.#current;
   }
 
+  /** What is served under a new root; undefined when that is what was served before. */
+  #underRoot(root: string, update: MetadataUpdate): MetadataSet | undefined {
+    if (Object.values(update).some((text) => text !== undefined)) {
+      return this.#verified(root, update);
+    }
+    const isOnline = this.#onlineKey !== undefined && isOnlineKey(root, this.#onlineKey);
+    if (this.#current === undefined || !isOnline) return undefined;
+    try {
+      return this.#verified(root, update);
+    } catch (error) {
+      // Root is taken nevertheless; others of its keys have to sign first.
+      this.#log.warn({ err: error }, 'the releases can not be signed under the new root yet');
+      return undefined;
+    }
+  }
+
+  /** What is new with what stays, as one set that may be served. */
+  #verified(root: string, update: MetadataUpdate): MetadataSet {
+    const current = this.#current?.set;
+    const now = new Date(this.#now());
+    if (update.snapshot !== undefined || update.timestamp !== undefined) {
+      const next = mergeUpdate(current, update);
+      verifyUpdate({ root, current, next, now });
+      return next;
+    }
+    const key = this.#onlineKey;
+    if (key === undefined || !isOnlineKey(root, key)) throw notOnline();
+    return completeSet({ root, keys: [key], now, current, update, expiry: this.#expiry });
+  }
+
   async #write(set: MetadataSet, summary: MetadataSummary): Promise<void> {
     const written: string[] = [];
     let published = false;
     try {
-      for (const role of ['targets', 'snapshot'] as const) {
-        const version = summary[`${role}Version`];
+      for (const [role, version, text] of versionedFiles(set, summary)) {
         // The same version has the same content: verifyUpdate has seen to that.
-        if (version === newestVersion(this.#current, role)) continue;
+        if (text === textOf(this.#current?.set, role)) continue;
         const path = this.#path(tufFileName(role, version));
         written.push(path);
-        await this.#files.replace(path, set[role]);
+        await this.#files.replace(path, text);
       }
       await this.#files.syncDirectory(this.directory);
       published = true;
@@ -187,35 +275,38 @@ export class ReleaseStore {
   }
 }
 
-const newestVersion = (current: CurrentSet | undefined, role: 'snapshot' | 'targets'): number =>
-  current?.summary[`${role}Version`] ?? 0;
-
-/**
- * Reads the kept set, and verifies all of it but the dates: what has expired since is still the
- * newest that there is, and clients judge its age themselves.
- */
-async function loadSet(directory: string, root: string): Promise<CurrentSet | undefined> {
-  const read = (name: string) => readFile(join(directory, name), 'utf8');
-  let timestamp: string;
-  try {
-    timestamp = await read('timestamp.json');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw storageError(error, `the releases in ${directory} can't be read`);
-  }
-  try {
-    const snapshotName = tufFileName('snapshot', namedVersion(timestamp, 'snapshot.json'));
-    const snapshot = await read(snapshotName);
-    const targets = await read(tufFileName('targets', namedVersion(snapshot, 'targets.json')));
-    const set = { targets, snapshot, timestamp };
-    verifyUpdate({ root, current: undefined, next: set, now: new Date(0) });
-    return { set, summary: summarizeSet(set) };
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new StorageError(
-      'STORAGE_CORRUPT',
-      `the releases in ${directory} are not one whole set (${why}): restore the directory from a copy, or remove timestamp.json from it and push the newest release again`,
-      { cause, evidence: { directory } },
-    );
-  }
+function newestVersion(current: CurrentSet | undefined, role: string): number {
+  if (current === undefined) return 0;
+  const { snapshotVersion, targetsVersion, delegatedVersions } = current.summary;
+  if (role === 'snapshot') return snapshotVersion;
+  if (role === 'targets') return targetsVersion;
+  return Object.hasOwn(delegatedVersions, role) ? (delegatedVersions[role] ?? 0) : 0;
 }
+
+/** In the order in which they are written: what is named comes before what names it. */
+function versionedFiles(
+  set: MetadataSet,
+  summary: MetadataSummary,
+): (readonly [role: string, version: number, text: string])[] {
+  return [
+    ...Object.entries(set.delegated ?? {}).map(
+      ([app, text]) => [app, summary.delegatedVersions[app] ?? 0, text] as const,
+    ),
+    ['targets', summary.targetsVersion, set.targets] as const,
+    ['snapshot', summary.snapshotVersion, set.snapshot] as const,
+  ];
+}
+
+function textOf(set: MetadataSet | undefined, role: string): string | undefined {
+  if (role === 'targets' || role === 'snapshot') return set?.[role];
+  return set?.delegated !== undefined && Object.hasOwn(set.delegated, role)
+    ? set.delegated[role]
+    : undefined;
+}
+
+const notOnline = (): RepositoryError =>
+  new RepositoryError(
+    'REPOSITORY_SIGNATURE',
+    'What was pushed has no snapshot and timestamp, and root does not let this tracker sign them: push all of the set, signed by the keys of snapshot and timestamp, or let root name the tracker\'s key for both ("seeder keys init --online", "seeder keys rotate online")',
+    { evidence: { role: 'snapshot' } },
+  );

@@ -23,9 +23,11 @@ import {
 import { HttpAnnounces } from './http-announces.ts';
 import { createLog } from './log.ts';
 import { TrackerMetrics } from './metrics.ts';
+import { openOnlineKey } from '../src/trust/index.ts';
 import { releaseRoutes } from './release-routes.ts';
 import { OriginLeases } from './origin-leases.ts';
 import { ReleaseStore } from './release-store.ts';
+import { Resigner } from './resigner.ts';
 import { listenHttp, listenTls, listenUdp, reachableHost } from './listen.ts';
 import {
   addRestRoutes,
@@ -77,6 +79,7 @@ interface Parts {
   readonly config: TrackerConfig;
   readonly log: FastifyBaseLogger;
   readonly releases: ReleaseStore;
+  readonly resigner: Resigner;
   readonly token: AccessToken;
   readonly operators: Operators;
   readonly observer: CallObserver;
@@ -126,10 +129,16 @@ async function openParts(config: TrackerConfig, components: TrackerComponents): 
   }
   const log = components.log ?? createLog(config.logLevel);
   const now = components.now ?? Date.now;
-  const { rootPath } = config;
+  const { rootPath, timestampGoodMs: timestampMs } = config;
+  const online = await openOnlineKey(join(directory, 'online.key'));
+  const expiry = { timestampMs, snapshotMs: 5 * timestampMs };
   const releases = await ReleaseStore.open(
     { now, log },
-    { directory: join(directory, 'tuf'), rootPath },
+    { directory: join(directory, 'tuf'), rootPath, onlineKey: online.key, expiry },
+  );
+  const resigner = new Resigner(
+    { releases, now, log },
+    { everyMs: config.resignCheckMs, whenLeftMs: timestampMs / 2 },
   );
   const token = await AccessToken.open(directory);
   const operators = await Operators.open({ adminToken: token, log }, directory);
@@ -148,7 +157,7 @@ async function openParts(config: TrackerConfig, components: TrackerComponents): 
     releasesExpireMs: () => releases.current?.summary.expires.getTime(),
   });
   return {
-    ...{ config, log, releases, token, operators, observer, now },
+    ...{ config, log, releases, resigner, token, operators, observer, now },
     ...{ swarms, announcer, metrics, monotonicMs },
   };
 }
@@ -224,13 +233,18 @@ interface Listening {
 
 function running(
   listening: Listening,
-  { config, log, releases, token }: Parts,
+  { config, log, releases, resigner, token }: Parts,
   signal: AbortSignal | undefined,
 ): Tracker {
   let closed: Promise<void> | undefined;
+  const ending = new AbortController();
+  const resigning = resigner.run(ending.signal);
   const close = () => {
     signal?.removeEventListener('abort', onAbort);
-    closed ??= closeAll(listening, releases, config.closeGraceMs);
+    ending.abort();
+    closed ??= Promise.all([closeAll(listening, releases, config.closeGraceMs), resigning]).then(
+      () => undefined,
+    );
     return closed;
   };
   const onAbort = () => {

@@ -15,14 +15,50 @@ export const maxListed = 10_000;
 const count = z.int().min(0);
 const metadataText = z.string().min(1).max(maxReleaseBytes);
 
-/** `PUT /v1/releases`: the signed metadata of a release, each file as its exact text. */
+const releaseFiles = {
+  targets: metadataText.optional(),
+  snapshot: metadataText.optional(),
+  timestamp: metadataText.optional(),
+  /** Files of delegated apps, by app. */
+  delegated: z.record(z.string().min(1).max(100), metadataText).optional(),
+};
+
+/** What key holders pass on among themselves until enough of them have signed. */
+export const partlySignedSchema = z.strictObject({
+  root: metadataText.optional(),
+  ...releaseFiles,
+});
+
+/**
+ * `PUT /v1/releases`: the signed metadata of a release, each file as its exact text. All three
+ * top-level files, or what is new and names images: then the tracker's own key signs the rest.
+ */
 export const releasePushSchema = z
-  .strictObject({
-    targets: metadataText,
-    snapshot: metadataText,
-    timestamp: metadataText,
-  })
+  .strictObject(releaseFiles)
+  .refine(
+    ({ targets, snapshot, timestamp }) =>
+      (snapshot === undefined) === (timestamp === undefined) &&
+      (snapshot === undefined || targets !== undefined),
+    { message: 'snapshot and timestamp come with all of targets, snapshot and timestamp' },
+  )
+  .refine(
+    ({ targets, delegated }) => targets !== undefined || Object.keys(delegated ?? {}).length > 0,
+    { message: 'has neither targets nor a delegated file' },
+  )
   .meta({ id: 'ReleasePush' });
+
+/** `PUT /v1/root`: the next root, as its exact text, and what its keys have signed anew. */
+export const rootPushSchema = z
+  .strictObject({
+    root: z
+      .string()
+      .min(1)
+      .max(256 * 1024),
+    update: releasePushSchema.optional(),
+  })
+  .meta({ id: 'RootPush' });
+
+export const rootPushedSchema = z.object({ rootVersion: count }).meta({ id: 'RootPushed' });
 
 /** What the tracker now serves, answered when all of it is on disk. */
 export const releasePushedSchema = z
@@ -133,6 +169,8 @@ export const problemSchema = z
 
 export type ReleasePush = z.output<typeof releasePushSchema>;
 export type ReleasePushed = z.output<typeof releasePushedSchema>;
+export type RootPush = z.output<typeof rootPushSchema>;
+export type RootPushed = z.output<typeof rootPushedSchema>;
 export type Release = z.output<typeof releaseSchema>;
 export type Releases = z.output<typeof releasesSchema>;
 export type SwarmSummary = z.output<typeof swarmSummarySchema>;

@@ -9,11 +9,13 @@ import {
   healthSchema,
   releasePushedSchema,
   releasesSchema,
+  rootPushedSchema,
   swarmEventSchema,
   swarmSchema,
   swarmsSchema,
 } from './schemas.ts';
 import type { Health, ReleasePush, ReleasePushed, Releases } from './schemas.ts';
+import type { RootPush, RootPushed } from './schemas.ts';
 import type { Swarm, SwarmEvent, Swarms } from './schemas.ts';
 
 export interface TrackerClientComponents {
@@ -88,16 +90,25 @@ export class TrackerClient {
   }
 
   /**
-   * Hands over the signed metadata of a release; returns when the tracker has all of it on disk.
+   * Hands over the signed metadata of a release, all of it or what is new; returns when the tracker has all of it on disk.
    * @throws RepositoryError with the tracker's code when the metadata does not verify or does not
    * move the versions forward.
    */
-  pushRelease(set: ReleasePush, options: MutationOptions = {}): Promise<ReleasePushed> {
-    const { targets, snapshot, timestamp } = set;
-    const body = { targets, snapshot, timestamp };
+  pushRelease(update: ReleasePush, options: MutationOptions = {}): Promise<ReleasePushed> {
+    const { targets, snapshot, timestamp, delegated } = update;
+    const body = { targets, snapshot, timestamp, delegated };
     const { idempotencyKey } = options;
     const call = { method: 'PUT', path: '/v1/releases', body, idempotencyKey } as const;
     return this.#json(releasePushedSchema, { ...call, maxBytes: maxSmallAnswerBytes }, options);
+  }
+
+  /**
+   * Hands over the next root, and what its keys have signed anew; returns when the tracker has it on disk.
+   * @throws RepositoryError with the tracker's code when it does not follow the one that it has.
+   */
+  pushRoot(push: RootPush, options: RequestOptions = {}): Promise<RootPushed> {
+    const call = { method: 'PUT', path: '/v1/root', body: push } as const;
+    return this.#json(rootPushedSchema, { ...call, maxBytes: maxSmallAnswerBytes }, options);
   }
 
   /** Which image each channel names. */

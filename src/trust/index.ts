@@ -6,16 +6,28 @@
  */
 export { parseChannelPath, type ChannelName } from './channel-path.ts';
 export { defaultExpiry, type Expiry } from './expiry.ts';
-export { createKeys, loadKeys } from './key-files.ts';
+export { addSignatures } from './add-signatures.ts';
+export { canComplete, completeSet, mergeUpdate } from './complete-set.ts';
+export { delegateApp, undelegateApp } from './delegate.ts';
+export {
+  createKeyPair,
+  createKeys,
+  loadKeyFiles,
+  loadKeyring,
+  loadKeys,
+  loadPublicKeys,
+} from './key-files.ts';
 export { maxMetadataBytes } from './metadata-schema.ts';
 export {
   summarizeSet,
   verifyUpdate,
   type MetadataSet,
   type MetadataSummary,
+  type MetadataUpdate,
 } from './metadata-set.ts';
 export type { FetchMetadata } from './metadata-source.ts';
-export { readPublishedSet } from './published-set.ts';
+export { isOnlineKey, openOnlineKey } from './online-key.ts';
+export { readPublishedRoot, readPublishedSet } from './published-set.ts';
 export type { RoleName } from './refusals.ts';
 export {
   ReleaseClient,
@@ -23,7 +35,15 @@ export {
   type ReleaseClientInit,
 } from './release-client.ts';
 export type { Release } from './release.ts';
+export { checkRoot, checkRootFollows, rootVersion } from './root-chain.ts';
 export * from './sealed.ts';
-export { renew, signRelease, type SigningInit } from './sign-release.ts';
-export type { SigningKey, SigningKeys } from './signing-key.ts';
+export {
+  renew,
+  renewFiles,
+  signRelease,
+  signReleaseFile,
+  type SigningInit,
+} from './sign-release.ts';
+export { signNextRoot, type RoleKeys, type RootChange } from './sign-root.ts';
+export type { Keyring, SigningKey, SigningKeys } from './signing-key.ts';
 export type { CacheDropped } from './trusted-state.ts';

@@ -1,19 +1,23 @@
 import * as z from 'zod';
 import { imageIdOf, maxInfoBytes } from '../image/index.ts';
-import { channelPathSchema } from './channel-path.ts';
-import type { RoleName } from './refusals.ts';
+import { channelPart, channelPathSchema } from './channel-path.ts';
+import type { DocumentKind } from './refusals.ts';
 
 /** How large the file of each role may be. A file is read whole, so it is bounded. */
-export const maxMetadataBytes: Readonly<Record<RoleName, number>> = {
+export const maxMetadataBytes: Readonly<Record<DocumentKind, number>> = {
   root: 64 * 1024,
   timestamp: 16 * 1024,
   snapshot: 256 * 1024,
   targets: 8 * 1024 * 1024,
+  delegated: 1024 * 1024,
 };
 
 const maxKeys = 64;
 const maxSnapshotFiles = 2_000;
 const maxChannels = 20_000;
+const maxChannelsOfApp = 2_000;
+const maxDelegations = 1_500;
+const maxDelegationKeys = 6_000;
 
 const version = z.int().min(1);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'is not 64 lower case hexadecimal digits');
@@ -33,10 +37,8 @@ const role = z.looseObject({
   threshold: z.int().min(1).max(maxKeys),
 });
 
-const rootSigned = z.looseObject({
-  _type: z.literal('root'),
-  ...common,
-  keys: z
+const keys = (max: number) =>
+  z
     .record(
       keyId,
       z.looseObject({
@@ -45,7 +47,12 @@ const rootSigned = z.looseObject({
         keyval: z.looseObject({ public: z.string().max(4_096) }),
       }),
     )
-    .refine(count(maxKeys), { message: 'has too many keys' }),
+    .refine(count(max), { message: 'has too many keys' });
+
+const rootSigned = z.looseObject({
+  _type: z.literal('root'),
+  ...common,
+  keys: keys(maxKeys),
   roles: z.looseObject({ root: role, timestamp: role, snapshot: role, targets: role }),
   consistent_snapshot: z.literal(true),
 });
@@ -91,12 +98,73 @@ const target = z
     message: 'is not the image id of the hash',
   });
 
-const targetsSigned = z.looseObject({
+/** The names that a delegated role can't have: they are files of their own. */
+export const topLevelNames: ReadonlySet<string> = new Set([
+  'root',
+  'timestamp',
+  'snapshot',
+  'targets',
+]);
+
+/**
+ * What was released when the app was handed to these keys. It counts until they sign a file of a
+ * higher version, and for each channel until they release in it; the release numbers go on from it.
+ */
+const handover = z.strictObject({
+  version: z.int().min(0),
+  channels: z
+    .record(channelPart, target)
+    .refine(count(maxChannelsOfApp), { message: 'has too many channels' }),
+});
+
+/** TUF 1.0, "4.5. File formats: targets.json": one app, all of it, and nothing behind it. */
+const delegatedRole = z
+  .looseObject({
+    name: channelPart.refine((name) => !topLevelNames.has(name), {
+      message: 'is the name of a top-level role',
+    }),
+    ...role.shape,
+    terminating: z.literal(true),
+    paths: z.tuple([z.string()]),
+    path_hash_prefixes: z.undefined().optional(),
+    handover: handover.optional(),
+  })
+  .refine(({ name, paths }) => paths[0] === `${name}/*`, {
+    path: ['paths'],
+    message: 'is not all channels of the app',
+  });
+
+const delegations = z.looseObject({
+  keys: keys(maxDelegationKeys),
+  roles: z.array(delegatedRole).max(maxDelegations),
+  succinct_roles: z.undefined().optional(),
+});
+
+const targetsSigned = z
+  .looseObject({
+    _type: z.literal('targets'),
+    ...common,
+    targets: z
+      .record(channelPathSchema, target)
+      .refine(count(maxChannels), { message: 'has too many channels' }),
+    delegations: delegations.optional(),
+  })
+  .refine(
+    ({ targets, delegations: { roles } = { roles: [] } }) => {
+      const delegated = new Set(roles.map(({ name }) => name));
+      return !Object.keys(targets).some((path) => delegated.has(path.split('/')[0] ?? ''));
+    },
+    { path: ['targets'], message: 'has a channel of an app that it delegates' },
+  );
+
+/** What the keys of a delegated role sign: releases, and no further delegation. */
+const delegatedSigned = z.looseObject({
   _type: z.literal('targets'),
   ...common,
   targets: z
     .record(channelPathSchema, target)
-    .refine(count(maxChannels), { message: 'has too many channels' }),
+    .refine(count(maxChannelsOfApp), { message: 'has too many channels' }),
+  delegations: z.undefined().optional(),
 });
 
 /**
@@ -113,10 +181,23 @@ export const metadataSchemas = {
   timestamp: z.strictObject({ signed: timestampSigned, signatures }),
   snapshot: z.strictObject({ signed: snapshotSigned, signatures }),
   targets: z.strictObject({ signed: targetsSigned, signatures }),
+  delegated: z.strictObject({ signed: delegatedSigned, signatures }),
 };
 
+/** What is asked of files beyond TUF's own rules. */
+export interface MetadataForm {
+  readonly schemas: Readonly<Record<DocumentKind, z.ZodType<{ readonly signed: object }>>>;
+  /** Whether targets are releases: their numbers go forward, and an app's keys sign that app. */
+  readonly areReleases: boolean;
+}
+
+/** The form of our own repositories. */
+export const releaseForm: MetadataForm = { schemas: metadataSchemas, areReleases: true };
+
 export type SignedBy = {
-  readonly [R in RoleName]: z.output<(typeof metadataSchemas)[R]>['signed'];
+  readonly [R in DocumentKind]: z.output<(typeof metadataSchemas)[R]>['signed'];
 };
 export type MetaFileEntry = z.output<typeof metaFile>;
 export type TargetEntry = z.output<typeof target>;
+export type DelegatedRoleEntry = z.output<typeof delegatedRole>;
+export type Handover = z.output<typeof handover>;

@@ -1,6 +1,6 @@
 import { DownloadHTTPError } from 'tuf-js/dist/error.js';
-import { maxMetadataBytes } from './metadata-schema.ts';
-import type { RoleName } from './refusals.ts';
+import { maxMetadataBytes, topLevelNames, type MetadataForm } from './metadata-schema.ts';
+import type { DocumentKind } from './refusals.ts';
 import { decodeMetadata, readDocument } from './signed-document.ts';
 
 /**
@@ -16,6 +16,11 @@ export type FetchMetadata = (
 /** tuf-js joins names to a URL; ours never leaves this process. */
 export const sourceUrl = 'https://repository.invalid/';
 
+interface RoleOfFile {
+  readonly kind: DocumentKind;
+  readonly name: string;
+}
+
 /**
  * Feeds one run of tuf-js, and remembers what it was fed: tuf-js puts some failures into the text of
  * another error, so the reason of a refusal is found from what was received.
@@ -23,21 +28,29 @@ export const sourceUrl = 'https://repository.invalid/';
 export class MetadataSource {
   /** Each root that was received, in order. */
   readonly roots: string[] = [];
-  /** The other files that were received. */
-  readonly received = new Map<RoleName, string>();
-  /** Those that the repository does not have. */
-  readonly missing = new Set<RoleName>();
+  /** The other files that were received, by the name of their role. */
+  readonly received = new Map<string, string>();
+  /** The roles whose file the repository does not have. */
+  readonly missing = new Set<string>();
   /** What ended the run before tuf-js could judge: the network, an abort, or a bad form. */
   failure: { readonly error: unknown } | undefined;
   readonly #fetchMetadata: FetchMetadata;
+  readonly #form: MetadataForm;
   readonly #signal: AbortSignal | undefined;
 
   constructor(
     components: { fetchMetadata: FetchMetadata },
-    init: { signal: AbortSignal | undefined },
+    init: { form: MetadataForm; signal: AbortSignal | undefined },
   ) {
     this.#fetchMetadata = components.fetchMetadata;
+    this.#form = init.form;
     this.#signal = init.signal;
+  }
+
+  /** The delegated roles whose files were asked for: those received first, in order. */
+  get delegated(): string[] {
+    const asked = [...this.received.keys(), ...this.missing];
+    return asked.filter((name) => !topLevelNames.has(name));
   }
 
   /** tuf-js asks with this. Its length limit may be a signed one; ours is always the role's own. */
@@ -46,7 +59,7 @@ export class MetadataSource {
     const role = roleOf(name);
     const bytes = await this.#receive(name, role);
     if (bytes !== undefined) return bytes;
-    if (role !== 'root') this.missing.add(role);
+    if (role.kind !== 'root') this.missing.add(role.name);
     throw new DownloadHTTPError(`${name} is not in the repository`, 404);
   }
 
@@ -55,17 +68,17 @@ export class MetadataSource {
     return Promise.reject(new Error('targets are not downloaded from the repository'));
   }
 
-  async #receive(name: string, role: RoleName): Promise<Buffer | undefined> {
+  async #receive(file: string, { kind, name }: RoleOfFile): Promise<Buffer | undefined> {
     try {
       this.#signal?.throwIfAborted();
       const options = { signal: this.#signal };
-      const bytes = await this.#fetchMetadata(name, maxMetadataBytes[role], options);
+      const bytes = await this.#fetchMetadata(file, maxMetadataBytes[kind], options);
       if (bytes === undefined) return undefined;
-      const text = decodeMetadata(role, bytes);
-      if (role === 'root') this.roots.push(text);
-      else this.received.set(role, text);
+      const text = decodeMetadata(kind, bytes, name);
+      if (kind === 'root') this.roots.push(text);
+      else this.received.set(name, text);
       // The others are compared with a signed hash before anything else is asked of them.
-      if (role === 'root' || role === 'timestamp') readDocument(role, text);
+      if (kind === 'root' || kind === 'timestamp') readDocument(kind, text, { form: this.#form });
       return Buffer.from(bytes);
     } catch (error) {
       this.failure = { error };
@@ -74,8 +87,9 @@ export class MetadataSource {
   }
 }
 
-function roleOf(name: string): RoleName {
-  const role = /^(?:\d+\.)?(root|timestamp|snapshot|targets)\.json$/.exec(name)?.[1];
-  if (role === undefined) throw new Error(`${name} is a file of no role`);
-  return role as RoleName;
+/** A version comes first in names, and roles may have dots in theirs. */
+function roleOf(file: string): RoleOfFile {
+  const name = /^(?:\d+\.)?(.+)\.json$/s.exec(file)?.[1];
+  if (name === undefined) throw new Error(`${file} is a file of no role`);
+  return { kind: topLevelNames.has(name) ? (name as DocumentKind) : 'delegated', name };
 }

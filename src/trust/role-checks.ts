@@ -1,21 +1,31 @@
 import { hash } from 'node:crypto';
 import type { MetaFileEntry } from './metadata-schema.ts';
-import { expired, mixedAndMatched, rolledBack, type RoleName } from './refusals.ts';
+import { namedIn } from './delegations.ts';
+import {
+  expired,
+  mixedAndMatched,
+  outsideDelegation,
+  rolledBack,
+  type DocumentKind,
+} from './refusals.ts';
+import { checkHandover } from './release.ts';
 import type { RootDocument } from './root-chain.ts';
-import { checkSignatures } from './signature-check.ts';
+import { checkDelegatedSignatures, checkSignatures, type Delegator } from './signature-check.ts';
 import { readDocument, type SignedDocument } from './signed-document.ts';
 
 type TimestampDocument = SignedDocument<'timestamp'>;
 type SnapshotDocument = SignedDocument<'snapshot'>;
 type TargetsDocument = SignedDocument<'targets'>;
 
+const hashNames: Readonly<Record<string, string>> = { sha256: 'SHA-256', sha512: 'SHA-512' };
+
 /**
  * Freeze attack.
  * @throws RepositoryError REPOSITORY_EXPIRED
  */
-export function checkExpiry(document: SignedDocument<RoleName>, now: Date): void {
+export function checkExpiry(document: SignedDocument<DocumentKind>, now: Date): void {
   const { expires } = document.signed;
-  if (now.getTime() >= Date.parse(expires)) throw expired(document.role, expires, now);
+  if (now.getTime() >= Date.parse(expires)) throw expired(document.name, expires, now);
 }
 
 /**
@@ -27,7 +37,7 @@ export function checkTimestamp(
   text: string,
   trusted: TimestampDocument | undefined,
 ): TimestampDocument {
-  const timestamp = readDocument('timestamp', text);
+  const timestamp = readDocument('timestamp', text, { form: root.form });
   checkSignatures(root, timestamp);
   if (trusted === undefined) return timestamp;
   checkNotLower('timestamp', trusted.signed.version, timestamp.signed.version);
@@ -48,7 +58,7 @@ export function checkSnapshot(
 ): SnapshotDocument {
   const named = chain.timestamp.signed.meta['snapshot.json'];
   checkContent('snapshot', 'timestamp', named, text);
-  const snapshot = readDocument('snapshot', text);
+  const snapshot = readDocument('snapshot', text, { form: chain.root.form });
   checkSignatures(chain.root, snapshot);
   checkVersion(snapshot, 'timestamp', named);
   if (trusted === undefined) return snapshot;
@@ -72,7 +82,7 @@ export function checkTargets(
   const named = chain.snapshot.signed.meta['targets.json'];
   if (named === undefined) throw missing('targets', 'snapshot', 'no version of it');
   checkContent('targets', 'snapshot', named, text);
-  const targets = readDocument('targets', text);
+  const targets = readDocument('targets', text, { form: chain.root.form });
   checkSignatures(chain.root, targets);
   checkVersion(targets, 'snapshot', named);
   if (trusted !== undefined) {
@@ -81,20 +91,51 @@ export function checkTargets(
   return targets;
 }
 
+/**
+ * TUF 1.0, "5.6. Update the targets role", for a delegated role, all but the expiry. In a repository
+ * of releases its file says nothing outside its app, and goes on from what was handed over.
+ * @throws RepositoryError REPOSITORY_MALFORMED, REPOSITORY_SIGNATURE, REPOSITORY_ROLLBACK or
+ * REPOSITORY_MIX_AND_MATCH
+ */
+export function checkDelegated(
+  chain: { delegator: Delegator; snapshot: SnapshotDocument },
+  name: string,
+  text: string,
+): SignedDocument<'delegated'> {
+  const named = namedIn(chain.snapshot, name);
+  if (named === undefined) throw missing(name, 'snapshot', 'no version of it');
+  checkContent(name, 'snapshot', named, text);
+  const { delegator } = chain;
+  const { form } = delegator;
+  const document = readDocument('delegated', text, { name, form });
+  checkDelegatedSignatures(delegator, document);
+  checkVersion(document, 'snapshot', named);
+  if (!form.areReleases) return document;
+  checkWithin(document);
+  if (delegator.role === 'targets') checkHandover(delegator, document);
+  return document;
+}
+
+function checkWithin(document: SignedDocument<'delegated'>): void {
+  for (const path of Object.keys(document.signed.targets)) {
+    if (!path.startsWith(`${document.name}/`)) throw outsideDelegation(document.name, path);
+  }
+}
+
 /** The file that another file names is not there. */
-export function missing(role: RoleName, by: RoleName, expected: string) {
+export function missing(role: string, by: string, expected: string) {
   const what = `${by}.json asks for ${expected}, and the repository has no such ${role}.json`;
   return mixedAndMatched(role, { what, expected, actual: 'no such file' });
 }
 
-function checkNotLower(role: RoleName, expected: number, actual: number): void {
+function checkNotLower(role: string, expected: number, actual: number): void {
   if (actual >= expected) return;
   const what = `${role}.json is version ${actual}, and version ${expected} was seen before`;
   throw rolledBack(role, { what, expected, actual });
 }
 
 function checkNamedNotLower(
-  role: RoleName,
+  role: string,
   file: string,
   expected: number,
   named: MetaFileEntry | undefined,
@@ -106,26 +147,26 @@ function checkNamedNotLower(
   throw rolledBack(role, { what, expected, actual: actual ?? 'none' });
 }
 
-function checkContent(role: RoleName, by: RoleName, named: MetaFileEntry, text: string): void {
+function checkContent(role: string, by: string, named: MetaFileEntry, text: string): void {
   const sizeBytes = Buffer.byteLength(text);
   if (named.length !== undefined && named.length !== sizeBytes) {
     const what = `${role}.json is ${sizeBytes} bytes long, ${by}.json says ${named.length}`;
     throw mixedAndMatched(role, { what, expected: named.length, actual: sizeBytes });
   }
-  if (named.hashes === undefined) return;
-  const expected = named.hashes.sha256;
-  const actual = hash('sha256', text);
-  if (actual === expected) return;
-  const what = `${role}.json has the SHA-256 ${actual}, ${by}.json says ${expected}`;
-  throw mixedAndMatched(role, { what, expected, actual });
+  for (const [algorithm, expected] of Object.entries(named.hashes ?? {})) {
+    const actual = hash(algorithm, text);
+    if (actual === expected) continue;
+    const what = `${role}.json has the ${hashNames[algorithm] ?? algorithm} ${actual}, ${by}.json says ${expected}`;
+    throw mixedAndMatched(role, { what, expected, actual });
+  }
 }
 
 function checkVersion(
-  document: SnapshotDocument | TargetsDocument,
-  by: RoleName,
+  document: SignedDocument<'snapshot' | 'targets' | 'delegated'>,
+  by: string,
   named: MetaFileEntry,
 ): void {
-  const { role } = document;
+  const role = document.name;
   const actual = document.signed.version;
   if (actual === named.version) return;
   const what = `${role}.json is version ${actual}, ${by}.json says ${named.version}`;

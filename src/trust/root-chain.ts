@@ -1,4 +1,5 @@
 import { ConfigError, RepositoryError } from '../errors.ts';
+import type { MetadataForm } from './metadata-schema.ts';
 import { rolledBack } from './refusals.ts';
 import { checkSignatures } from './signature-check.ts';
 import { readDocument, type SignedDocument } from './signed-document.ts';
@@ -10,9 +11,9 @@ export type RootDocument = SignedDocument<'root'>;
  * one may follow in the repository.
  * @throws ConfigError CONFIG_INVALID when it is not a root, or is not signed by its own keys.
  */
-export function readTrustedRoot(text: string): RootDocument {
+export function readTrustedRoot(text: string, form?: MetadataForm): RootDocument {
   try {
-    const root = readDocument('root', text);
+    const root = readDocument('root', text, form === undefined ? {} : { form });
     checkSignatures(root, root);
     return root;
   } catch (cause) {
@@ -49,9 +50,28 @@ export function checkNextRoot(root: RootDocument, next: RootDocument): void {
 export function followRootChain(trusted: RootDocument, later: readonly string[]): RootDocument {
   let root = trusted;
   for (const text of later) {
-    const next = readDocument('root', text);
+    const next = readDocument('root', text, { form: root.form });
     checkNextRoot(root, next);
     root = next;
   }
   return root;
 }
+
+/**
+ * Checks a root that the operator gave.
+ * @throws ConfigError CONFIG_INVALID when it is not a root, or is not signed by its own keys.
+ */
+export function checkRoot(text: string): void {
+  readTrustedRoot(text);
+}
+
+/**
+ * Checks that a root follows one that is believed.
+ * @throws RepositoryError when it does not.
+ */
+export function checkRootFollows(trusted: string, next: string): void {
+  followRootChain(readTrustedRoot(trusted), [next]);
+}
+
+/** The version of a root. @throws RepositoryError REPOSITORY_MALFORMED when it is none. */
+export const rootVersion = (text: string): number => readDocument('root', text).signed.version;

@@ -1,26 +1,35 @@
-import { hash } from 'node:crypto';
-import { MetaFile, Snapshot, TargetFile, Targets, Timestamp } from '@tufjs/models';
+import { Targets, type TargetFile } from '@tufjs/models';
 import { imageIdOf } from '../image/index.ts';
 import { ConfigError } from '../errors.ts';
 import { channelPath, parseChannelPath } from './channel-path.ts';
+import { completeSet } from './complete-set.ts';
+import { delegationOf, namedIn } from './delegations.ts';
 import { defaultExpiry, type Expiry } from './expiry.ts';
-import { readSet, verifyUpdate, type MetadataSet } from './metadata-set.ts';
-import { releaseIn, type Release } from './release.ts';
-import { readTrustedRoot } from './root-chain.ts';
-import { checkSignatures } from './signature-check.ts';
-import type { SignedDocument } from './signed-document.ts';
-import { expiryText, signedText, specVersion } from './signed-text.ts';
-import type { SigningKeys } from './signing-key.ts';
+import type { MetadataSet, MetadataUpdate } from './metadata-set.ts';
+import { checkHandover, releaseIn, type Release } from './release.ts';
+import { checkDelegatedSignatures, checkSignatures } from './signature-check.ts';
+import { readDocument, type SignedDocument } from './signed-document.ts';
+import { signedText } from './signed-text.ts';
+import {
+  delegatedRole,
+  headOf,
+  knownFile,
+  maySign,
+  nextVersion,
+  readBase,
+  targetFile,
+  topLevelRole,
+  type Base,
+  type SigningInit,
+} from './signing-base.ts';
+import { signersFor } from './signing-key.ts';
 
-export interface SigningInit {
-  /** The text of root.json, which names the keys. */
-  readonly root: string;
-  readonly keys: SigningKeys;
-  readonly now: Date;
-  readonly expiry?: Partial<Expiry> | undefined;
-}
+export type { SigningInit } from './signing-base.ts';
 
-type Current = ReturnType<typeof readSet>;
+export type ReleaseInit = SigningInit & {
+  readonly current: MetadataSet | undefined;
+  readonly release: Omit<Release, 'release'>;
+};
 
 /**
  * Signs that a channel now names an image: target path `APP/CHANNEL`, length and SHA-256 those of
@@ -30,65 +39,122 @@ type Current = ReturnType<typeof readSet>;
  * @throws RepositoryError when `current` is not signed by the keys of root, or the result would be
  * refused, for instance because root asks for the signatures of more keys.
  */
-export function signRelease(
-  init: SigningInit & {
-    readonly current: MetadataSet | undefined;
-    readonly release: Omit<Release, 'release'>;
-  },
-): { set: MetadataSet; release: Release } {
-  const current = readCurrent(init, init.current);
+export function signRelease(init: ReleaseInit): { set: MetadataSet; release: Release } {
+  const { update, release } = signReleaseFile(init);
+  return { set: completeSet({ ...init, update, apps: [release.app] }), release };
+}
+
+/**
+ * The same, but only the file that names the image, for a repository whose snapshot and timestamp
+ * someone else signs: targets, or the file of the app where targets delegates it.
+ * @throws as signRelease
+ */
+export function signReleaseFile(init: ReleaseInit): { update: MetadataUpdate; release: Release } {
+  const base = readBase(init, init.current);
   const path = channelPath(init.release);
   parseChannelPath(path);
-  const before = current === undefined ? undefined : releaseIn(current.targets, init.release);
+  const before = base.current === undefined ? undefined : releaseIn(base.current, init.release);
   const release = { ...init.release, release: (before?.release ?? 0) + 1 };
   checkImageId(release);
-  const target = new TargetFile({
-    path,
+  const target = targetFile(path, {
     length: release.infoBytes,
     hashes: { sha256: release.infoHash },
-    unrecognizedFields: {
-      custom: { image: release.imageId, release: release.release, version: release.version },
-    },
+    custom: { image: release.imageId, release: release.release, version: release.version },
   });
-  const set = signSet(init, current, signTargets(init, current, target));
-  verifyUpdate({ ...init, next: set });
-  return { set, release };
+  const { app } = release;
+  const isDelegated =
+    base.current !== undefined && delegationOf(base.current.targets, app) !== undefined;
+  const update = isDelegated
+    ? { delegated: { [app]: signDelegated(init, base, app, target) } }
+    : { targets: signTargets(init, base, { target }) };
+  return { update, release };
 }
 
 /**
  * Signs the same releases again, so that they don't expire: new timestamp and snapshot, and a new
- * targets when less than a third of its time is left. The result has passed `verifyUpdate`.
+ * targets, or delegated file, when less than a third of its time is left. The result has passed
+ * `verifyUpdate`.
  * @throws as signRelease.
  */
 export function renew(init: SigningInit & { readonly current: MetadataSet }): MetadataSet {
-  const current = readCurrent(init, init.current);
-  const { targetsMs } = { ...defaultExpiry, ...init.expiry };
-  const leftMs = Date.parse(current.targets.signed.expires) - init.now.getTime();
-  const near = leftMs < targetsMs / 3;
-  const set = signSet(init, current, near ? signTargets(init, current) : init.current.targets);
-  verifyUpdate({ ...init, next: set });
-  return set;
+  const update = renewFiles(init);
+  const apps = Object.keys(init.current.delegated ?? {});
+  return completeSet({ ...init, update, apps });
 }
 
-function readCurrent(init: SigningInit, set: MetadataSet): Current;
-function readCurrent(init: SigningInit, set: MetadataSet | undefined): Current | undefined;
-function readCurrent(init: SigningInit, set: MetadataSet | undefined): Current | undefined {
-  const root = readTrustedRoot(init.root);
-  for (const role of ['targets', 'snapshot', 'timestamp'] as const) {
-    const { keyID } = init.keys[role].key;
-    const expected = root.signed.roles[role].keyids;
-    if (expected.includes(keyID)) continue;
-    throw new ConfigError(
-      'CONFIG_INVALID',
-      `The key in ${role}.key is not one that root.json names for ${role}: the keys and the root.json that were given belong to different repositories`,
-      { evidence: { role, expected, actual: keyID } },
-    );
+/**
+ * Signs again those files that name images, for which there is a key, and of which less than a third
+ * of the time is left; nothing of what they say is changed.
+ * @param init `evenWhenFresh`: however much time is left
+ * @throws as signRelease.
+ */
+export function renewFiles(
+  init: SigningInit & { readonly current: MetadataSet; readonly evenWhenFresh?: boolean },
+): MetadataUpdate {
+  const base = readBase(init, init.current);
+  const update: { targets?: string; delegated?: Record<string, string> } = {};
+  if (base.current === undefined) return update;
+  const { targets, delegated } = base.current;
+  if (isDue(init, targets) && maySign(init.keys, topLevelRole(base.root, 'targets'))) {
+    update.targets = signTargets(init, base, {});
   }
-  if (set === undefined) return undefined;
-  const current = readSet(set);
-  // Its other channels are signed again, so they must be what these keys have signed before.
-  checkSignatures(root, current.targets);
-  return current;
+  for (const [app, document] of delegated) {
+    if (!isDue(init, document) || !maySign(init.keys, delegatedRole(base, app))) continue;
+    update.delegated = { ...update.delegated, [app]: signDelegated(init, base, app) };
+  }
+  return update;
+}
+
+/** Signs targets anew, with one channel or its delegations changed. */
+export function signTargets(
+  init: SigningInit,
+  base: Base,
+  change: {
+    readonly target?: TargetFile;
+    readonly targets?: Record<string, TargetFile>;
+    readonly delegations?: Targets['delegations'];
+  },
+): string {
+  const before = base.current?.targets.metadata.signed;
+  const delegations = 'delegations' in change ? change.delegations : before?.delegations;
+  const targets = new Targets({
+    ...headOf(init, nextVersion(base.current?.targets), 'targetsMs'),
+    targets: { ...(change.targets ?? before?.targets) },
+    ...(delegations === undefined ? {} : { delegations }),
+  });
+  if (change.target !== undefined) targets.addTarget(change.target);
+  const text = signedText(targets, signersFor(init.keys, topLevelRole(base.root, 'targets')));
+  const document = readDocument('targets', text);
+  if (init.mayBePartial !== true) checkSignatures(base.root, document);
+  return text;
+}
+
+function signDelegated(init: SigningInit, base: Base, app: string, target?: TargetFile): string {
+  const { current } = base;
+  const role = delegatedRole(base, app);
+  if (current === undefined) throw new Error('what delegates is there');
+  const before = knownFile(current, app);
+  // Also what was handed over, or signed by other keys, had a version.
+  const lastVersion = namedIn(current.snapshot, app)?.version ?? 0;
+  const signed = new Targets({
+    ...headOf(init, lastVersion + 1, 'targetsMs'),
+    targets: { ...before?.metadata.signed.targets },
+  });
+  if (target !== undefined) signed.addTarget(target);
+  const text = signedText(signed, signersFor(init.keys, role));
+  const document = readDocument('delegated', text, { name: app });
+  if (init.mayBePartial !== true) checkDelegatedSignatures(current.targets, document);
+  checkHandover(current.targets, document);
+  return text;
+}
+
+function isDue(
+  init: SigningInit & { readonly evenWhenFresh?: boolean },
+  { signed }: SignedDocument<'targets' | 'delegated'>,
+): boolean {
+  const { targetsMs }: Expiry = { ...defaultExpiry, ...init.expiry };
+  const leftMs = Date.parse(signed.expires) - init.now.getTime();
+  return init.evenWhenFresh === true || leftMs < targetsMs / 3;
 }
 
 function checkImageId(release: Release): void {
@@ -101,55 +167,4 @@ function checkImageId(release: Release): void {
     `"${actual}" is not the image id of the info-hash "${infoHash}": nothing was signed. Take both from the same image`,
     { evidence: { expected, actual, infoHash } },
   );
-}
-
-function signTargets(init: SigningInit, current: Current | undefined, target?: TargetFile): string {
-  const before = current?.targets.metadata.signed;
-  const targets = new Targets({
-    ...headOf(init, current?.targets, 'targetsMs'),
-    targets: { ...before?.targets },
-    ...(before?.delegations === undefined ? {} : { delegations: before.delegations }),
-  });
-  if (target !== undefined) targets.addTarget(target);
-  return signedText(targets, [init.keys.targets]);
-}
-
-function signSet(init: SigningInit, current: Current | undefined, targets: string): MetadataSet {
-  const targetsVersion =
-    (current?.targets.signed.version ?? 0) + (targets === current?.targets.text ? 0 : 1);
-  const snapshot = signedText(
-    new Snapshot({
-      ...headOf(init, current?.snapshot, 'snapshotMs'),
-      // Files of delegations, if there are any, are kept as they were.
-      meta: {
-        ...current?.snapshot.metadata.signed.meta,
-        'targets.json': metaFile(targetsVersion, targets),
-      },
-    }),
-    [init.keys.snapshot],
-  );
-  const snapshotVersion = (current?.snapshot.signed.version ?? 0) + 1;
-  const timestamp = signedText(
-    new Timestamp({
-      ...headOf(init, current?.timestamp, 'timestampMs'),
-      snapshotMeta: metaFile(snapshotVersion, snapshot),
-    }),
-    [init.keys.timestamp],
-  );
-  return { targets, snapshot, timestamp };
-}
-
-function headOf(
-  init: SigningInit,
-  before: SignedDocument<'targets' | 'snapshot' | 'timestamp'> | undefined,
-  duration: keyof Expiry,
-): { specVersion: string; version: number; expires: string } {
-  const afterMs = { ...defaultExpiry, ...init.expiry }[duration];
-  const version = (before?.signed.version ?? 0) + 1;
-  return { specVersion, version, expires: expiryText(init.now, afterMs) };
-}
-
-function metaFile(version: number, text: string): MetaFile {
-  const hashes = { sha256: hash('sha256', text) };
-  return new MetaFile({ version, length: Buffer.byteLength(text), hashes });
 }

@@ -13,7 +13,12 @@ const stateSchema = z.strictObject({
   snapshot: z.string().optional(),
   /** The newest set that was verified as a whole; from this come the releases. */
   set: z
-    .strictObject({ targets: z.string(), snapshot: z.string(), timestamp: z.string() })
+    .strictObject({
+      targets: z.string(),
+      snapshot: z.string(),
+      timestamp: z.string(),
+      delegated: z.record(z.string(), z.string()).optional(),
+    })
     .optional(),
 });
 

@@ -1,6 +1,7 @@
 import { canonicalize } from '@tufjs/canonical-json';
 import { RepositoryError } from '../errors.ts';
 import { readSet, trustedOf, type MetadataSet } from './metadata-set.ts';
+import type { ReleaseDocuments } from './release.ts';
 import { followRootChain, type RootDocument } from './root-chain.ts';
 import { readDocument, type SignedDocument } from './signed-document.ts';
 import type { TrustState } from './trust-cache.ts';
@@ -14,6 +15,8 @@ export interface Trusted {
   readonly timestamp: SignedDocument<'timestamp'> | undefined;
   readonly snapshot: SignedDocument<'snapshot'> | undefined;
   readonly targets: SignedDocument<'targets'> | undefined;
+  /** The releases of that targets, and of the delegated files that were verified with it. */
+  readonly releases: ReleaseDocuments | undefined;
   /** The newest set that was verified as a whole, while its targets is signed by a present key. */
   readonly set: MetadataSet | undefined;
 }
@@ -32,7 +35,10 @@ export function trustState(
   if (state === undefined || state === 'damaged') return state;
   try {
     const [first, ...later] = state.roots;
-    if (first === undefined || !isSameRoot(pinned, readDocument('root', first))) {
+    if (
+      first === undefined ||
+      !isSameRoot(pinned, readDocument('root', first, { form: pinned.form }))
+    ) {
       return 'pinned-root-changed';
     }
     return readState(state, followRootChain(pinned, later));
@@ -49,14 +55,21 @@ export const trustNothingBut = (pinned: RootDocument): Trusted =>
 
 /** @throws RepositoryError REPOSITORY_MALFORMED */
 export function readState(state: TrustState, root: RootDocument): Trusted {
+  const { form } = root;
   const { timestamp, snapshot } = trustedOf(root, {
     timestamp:
-      state.timestamp === undefined ? undefined : readDocument('timestamp', state.timestamp),
-    snapshot: state.snapshot === undefined ? undefined : readDocument('snapshot', state.snapshot),
+      state.timestamp === undefined
+        ? undefined
+        : readDocument('timestamp', state.timestamp, { form }),
+    snapshot:
+      state.snapshot === undefined ? undefined : readDocument('snapshot', state.snapshot, { form }),
   });
-  const { targets } = trustedOf(root, state.set === undefined ? undefined : readSet(state.set));
+  const { targets, releases } = trustedOf(
+    root,
+    state.set === undefined ? undefined : readSet(state.set, form),
+  );
   const set = targets === undefined ? undefined : state.set;
-  return { state, root, timestamp, snapshot, targets, set };
+  return { state, root, timestamp, snapshot, targets, releases, set };
 }
 
 /** The same words signed; white space in the file makes no other root. */

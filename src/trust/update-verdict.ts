@@ -1,7 +1,11 @@
+import { RepositoryError } from '../errors.ts';
+import { delegatedFile, delegatedFiles, type DelegationChain } from './delegations.ts';
+import type { MetadataSet } from './metadata-set.ts';
 import type { MetadataSource } from './metadata-source.ts';
 import { rolledBack, type RoleName } from './refusals.ts';
 import { checkReleases } from './release.ts';
 import {
+  checkDelegated,
   checkExpiry,
   checkSnapshot,
   checkTargets,
@@ -9,6 +13,7 @@ import {
   missing,
 } from './role-checks.ts';
 import { checkNextRoot, followRootChain, type RootDocument } from './root-chain.ts';
+import { delegatedRoleOf, type Delegator } from './signature-check.ts';
 import { readDocument, type SignedDocument } from './signed-document.ts';
 import type { TrustState } from './trust-cache.ts';
 import { readState, type Trusted } from './trusted-state.ts';
@@ -27,13 +32,15 @@ export interface Verdict {
  * tuf-js does not know about, the form of releases and their numbers. Only what both have accepted
  * becomes trusted; a newer root, timestamp and snapshot do so even when the rest is refused, as TUF
  * asks for, so that no older ones are accepted later.
+ * @param init `apps`: those whose delegated files must be good; all, if it is not given.
  */
 export function judge(
   trusted: Trusted,
   source: MetadataSource,
   accepted: CachedFiles,
-  now: Date,
+  init: { readonly now: Date; readonly apps: readonly string[] | undefined },
 ): Verdict {
+  const { now, apps } = init;
   let state = trusted.state;
   try {
     const position = source.roots.findIndex((text) => text === accepted.get('root'));
@@ -41,7 +48,7 @@ export function judge(
     const root = followRootChain(trusted.root, newRoots);
     state = { ...state, roots: [...state.roots, ...newRoots] };
     for (const refused of source.roots.slice(position + 1)) {
-      checkNextRoot(root, readDocument('root', refused));
+      checkNextRoot(root, readDocument('root', refused, { form: root.form }));
     }
     checkExpiry(root, now);
     if (isEmpty(trusted, source)) return { state, refusal: undefined };
@@ -52,8 +59,21 @@ export function judge(
     const snapshot = judgeSnapshot(known, source, { root, timestamp }, now);
     if (isAccepted('snapshot', source, accepted)) state = { ...state, snapshot: snapshot.text };
     const targets = judgeTargets(known, source, { root, snapshot }, now);
-    const set = { targets: targets.text, snapshot: snapshot.text, timestamp: timestamp.text };
-    return { state: { ...state, set }, refusal: undefined };
+    const chain = { targets, snapshot };
+    const delegated = new Map<string, SignedDocument<'delegated'>>();
+    for (const name of new Set([...source.delegated, ...delegatedFiles(chain, apps)])) {
+      delegated.set(name, judgeDelegated(known, source, { ...chain, delegated }, name, now));
+    }
+    for (const document of stillGood(known, { ...chain, delegated })) {
+      delegated.set(document.name, document);
+    }
+    if (root.form.areReleases && known.releases !== undefined) {
+      checkReleases(known.releases, { ...chain, delegated });
+    }
+    return {
+      state: { ...state, set: setOf({ timestamp, ...chain, delegated }) },
+      refusal: undefined,
+    };
   } catch (error) {
     return { state, refusal: { error } };
   }
@@ -114,8 +134,65 @@ function judgeTargets(
     const version = chain.snapshot.signed.meta['targets.json']?.version ?? 'none';
     throw missing('targets', 'snapshot', `version ${version}`);
   }
-  const targets = checkTargets(chain, text, known.targets);
+  // Versions are those that snapshot named; where its keys are others, they begin anew.
+  const before = known.snapshot === undefined ? undefined : known.targets;
+  const targets = checkTargets(chain, text, before);
   checkExpiry(targets, now);
-  if (known.targets !== undefined) checkReleases(known.targets, targets);
   return targets;
+}
+
+interface JudgedChain extends DelegationChain {
+  readonly delegated: ReadonlyMap<string, SignedDocument<'delegated'>>;
+}
+
+function judgeDelegated(
+  known: Trusted,
+  source: MetadataSource,
+  chain: JudgedChain,
+  name: string,
+  now: Date,
+): SignedDocument<'delegated'> {
+  const text = source.received.get(name) ?? known.releases?.delegated.get(name)?.text;
+  if (text === undefined || source.missing.has(name)) {
+    throw missing(name, 'snapshot', `version ${delegatedFile(chain, name)?.version ?? 'none'}`);
+  }
+  const { snapshot } = chain;
+  const document = checkDelegated({ delegator: delegatorOf(chain, name), snapshot }, name, text);
+  checkExpiry(document, now);
+  return document;
+}
+
+/** Who names the keys of a role: in a repository of releases it can be targets only. */
+function delegatorOf({ targets, delegated }: JudgedChain, name: string): Delegator {
+  const others = [...delegated.values()];
+  return others.find((document) => delegatedRoleOf(document, name) !== undefined) ?? targets;
+}
+
+/** Files that nobody asked for in this run, and that still are what the repository has. */
+function stillGood(known: Trusted, chain: JudgedChain): SignedDocument<'delegated'>[] {
+  const { targets, snapshot, delegated } = chain;
+  return [...(known.releases?.delegated.values() ?? [])].filter(({ name, text }) => {
+    if (delegated.has(name) || delegatedFile(chain, name) === undefined) return false;
+    try {
+      checkDelegated({ delegator: targets, snapshot }, name, text);
+      return true;
+    } catch (error) {
+      // There is a newer one, or other keys: this one tells nothing any more.
+      if (error instanceof RepositoryError) return false;
+      throw error;
+    }
+  });
+}
+
+function setOf(documents: {
+  readonly timestamp: SignedDocument<'timestamp'>;
+  readonly snapshot: SignedDocument<'snapshot'>;
+  readonly targets: SignedDocument<'targets'>;
+  readonly delegated: ReadonlyMap<string, SignedDocument<'delegated'>>;
+}): MetadataSet {
+  const { timestamp, snapshot, targets, delegated } = documents;
+  const set = { targets: targets.text, snapshot: snapshot.text, timestamp: timestamp.text };
+  if (delegated.size === 0) return set;
+  const texts = [...delegated].map(([name, { text }]) => [name, text] as const);
+  return { ...set, delegated: Object.fromEntries(texts) };
 }

@@ -70,13 +70,17 @@ export class TestFleet {
   }
 
   /**
-   * Makes keys, if none are given, and identities, and starts a tracker. All of it is gone when the
-   * test is over.
+   * Makes keys, if none are given, and identities, and starts a tracker, which signs snapshot and
+   * timestamp itself if it `isOnline`. All of it is gone when the test is over.
    */
-  static async start(init: { readonly keys?: string } = {}): Promise<TestFleet> {
+  static async start(
+    init: { readonly keys?: string; readonly isOnline?: boolean } = {},
+  ): Promise<TestFleet> {
     const directory = await temporaryDirectory();
     const keys = init.keys ?? join(directory, 'keys');
-    if (init.keys === undefined) await resultOf('seeder', ['keys', 'init', '--keys', keys]);
+    const online = init.isOnline === true ? ['--online', await onlineKey(directory)] : [];
+    if (init.keys === undefined)
+      await resultOf('seeder', ['keys', 'init', '--keys', keys, ...online]);
     const members = join(directory, 'members');
     await writeMembers(members, [
       seederIdentity(directory),
@@ -194,6 +198,11 @@ const seederIdentity = (directory: string): string => join(directory, 'seeder.ke
 /** Where a fetcher has its identity when nothing else is said. */
 const hostIdentity = (directory: string, name: string): string =>
   join(directory, name, 'identity.key');
+
+async function onlineKey(directory: string): Promise<string> {
+  const made = await resultOf('tracker', ['online-key', '--dir', join(directory, 'tracker')]);
+  return String(made.publicKey);
+}
 
 function startTracker(directory: string, keys: string, port: string): RunningProgram {
   const where = ['--dir', join(directory, 'tracker'), '--root', join(keys, 'root.json')];

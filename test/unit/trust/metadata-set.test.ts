@@ -401,7 +401,9 @@ test('a summary tells what a set says', async () => {
     targetsVersion: 2,
     snapshotVersion: 2,
     timestampVersion: 2,
+    delegatedVersions: {},
     expires: new Date('2030-01-31T00:00:00Z'),
+    onlineExpires: new Date('2030-01-31T00:00:00Z'),
     releases: [{ ...imageNumber(2), release: 2 }],
   });
 });

@@ -143,6 +143,9 @@ export class Repository {
     this.files.set('timestamp.json', set.timestamp);
     this.files.set(`${versionOf(set.snapshot)}.snapshot.json`, set.snapshot);
     this.files.set(`${versionOf(set.targets)}.targets.json`, set.targets);
+    for (const [app, text] of Object.entries(set.delegated ?? {})) {
+      this.files.set(`${versionOf(text)}.${app}.json`, text);
+    }
   }
 
   readonly fetchMetadata = (
@@ -158,7 +161,10 @@ export class Repository {
   };
 
   /** A host that follows this repository; on the same directory it is the same host, restarted. */
-  client(init: { directory: string; root: string }, onCacheDropped?: (why: string) => void) {
+  client(
+    init: { directory: string; root: string; apps?: readonly string[] },
+    onCacheDropped?: (why: string) => void,
+  ) {
     return new ReleaseClient({ fetchMetadata: this.fetchMetadata, onCacheDropped }, init);
   }
 }
