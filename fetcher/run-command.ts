@@ -70,9 +70,10 @@ export function addRunCommand(program: Command): void {
     )
     .addOption(
       repeatable(
-        new Option('--supply <name=value>', 'a value for what an image needs; several times').env(
-          'STARLING_SUPPLY',
-        ),
+        new Option(
+          '--supply <name=value>',
+          'a value for what an image needs, where the fleet sets none; several times',
+        ).env('STARLING_SUPPLY'),
       ),
     )
     .addOption(directoryOption())

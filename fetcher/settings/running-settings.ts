@@ -91,9 +91,9 @@ export class RunningSettings implements Supplies {
     let changed = false;
     for (const [name, need] of this.#needs()) {
       const held = this.#settings.held(name, need.default)?.value;
-      const fault = held === undefined ? 'is not supplied any more' : needFault(need.type, held);
-      if (fault !== undefined || held === undefined) {
-        this.#keep(name, fault ?? '');
+      const fault = held === undefined ? undefined : needFault(need.type, held);
+      if (held === undefined || fault !== undefined) {
+        this.#keep(name, fault ?? 'is not supplied any more');
         continue;
       }
       this.#faults.delete(name);

@@ -46,6 +46,7 @@ const roles = {
   tracker: {
     maxConnections: 8_192,
     maxInboundPerSecond: 512,
+    maxPending: 64,
     maxStrangers: 512,
     floodsHints: false,
     monitorMs: undefined,
@@ -53,6 +54,7 @@ const roles = {
   host: {
     maxConnections: 64,
     maxInboundPerSecond: 32,
+    maxPending: 16,
     maxStrangers: 32,
     floodsHints: true,
     monitorMs: 30_000,

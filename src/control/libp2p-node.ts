@@ -24,6 +24,8 @@ export interface Libp2pInit {
   readonly maxConnections: number;
   /** Connections that one address may open in a second. */
   readonly maxInboundPerSecond: number;
+  /** Handshakes at a time: more are refused and come again, so that those that are begun end in time. */
+  readonly maxPending: number;
   /** Hints of our own go to every connected peer, not only to the mesh. */
   readonly floodsHints: boolean;
   /** How often a connection is tried, in milliseconds; undefined: never, its sessions are. */
@@ -71,7 +73,7 @@ export async function newLibp2p(identity: Identity, init: Libp2pInit): Promise<L
     connectionManager: {
       maxConnections: init.maxConnections,
       inboundConnectionThreshold: init.maxInboundPerSecond,
-      maxIncomingPendingConnections: init.maxInboundPerSecond,
+      maxIncomingPendingConnections: init.maxPending,
       maxDialQueueLength: 64,
       dialTimeout: init.dialTimeoutMs,
       addressDialTimeout: init.dialTimeoutMs,

@@ -19,6 +19,7 @@ async function openStranger() {
     listen: [],
     maxConnections: 8,
     maxInboundPerSecond: 8,
+    maxPending: 8,
     floodsHints: true,
     monitorMs: undefined,
     dialTimeoutMs: 5_000,

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { temporaryDirectory } from '../../../tools/with-temporary-directory.ts';
 import { openSettings } from './fixture.ts';
 
-const rounds = 3;
+const rounds = 2;
 
 /** Lets a host take revisions, and kills it after so many. @returns the last that it acknowledged */
 async function applyAndKill(path: string, count: number): Promise<number> {
@@ -28,7 +28,7 @@ async function applyAndKill(path: string, count: number): Promise<number> {
 test('a host that is killed while it takes settings has them whole, and none that is older', async () => {
   const directory = await temporaryDirectory();
   for (let round = 1; round <= rounds; round++) {
-    const acknowledged = await applyAndKill(join(directory, 'web.json'), 5 * round);
+    const acknowledged = await applyAndKill(join(directory, 'web.json'), 8 * round);
     const settings = await openSettings(directory);
     expect(settings.revision).toBeGreaterThanOrEqual(acknowledged);
     const DB = `http://db-${settings.revision}/`.repeat(500);
