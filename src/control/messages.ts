@@ -28,13 +28,22 @@ const map = <T extends z.ZodType>(value: T, maxKeys: number) =>
   z.record(name, value).refine((all) => Object.keys(all).length <= maxKeys, 'too many keys');
 const channel = { app: name, channel: name };
 
+const imageId = z.string().min(1).max(200);
+
+/** How a channel is on a host; `HostReport` of src/policy says what each of this means to a rollout. */
 const report = z.object({
   ...channel,
-  /** The image id that is released there, or none yet. */
-  release: z.string().max(200).optional(),
+  /** Grows with every report of a host, also over its restarts. */
+  number: z.int().nonnegative(),
+  /** The highest epoch that it has heard of, and that it has acted on. */
+  epoch: z.int().nonnegative(),
+  acted: z.int().nonnegative(),
+  /** The image id that is current, or is being activated; none: nothing was ever healthy here. */
+  release: imageId.optional(),
   generation: z.int().nonnegative().optional(),
-  state: z.string().min(1).max(40),
-  healthy: z.boolean(),
+  state: z.enum(['empty', 'activating', 'healthy', 'failed', 'wentBack']),
+  /** The image id of the newest release, once all of it is here. */
+  prefetched: imageId.optional(),
 });
 
 const permit = z.object({
@@ -77,7 +86,10 @@ const trackerSchemas = {
     type: z.literal('settings'),
     app: name,
     revision,
-    values: map(z.union([z.string(), z.number(), z.boolean()]), 1_024),
+    /** By NAME, or NAME@ZONE. */
+    values: z
+      .record(z.string().min(1).max(130), z.union([z.string(), z.number(), z.boolean()]))
+      .refine((all) => Object.keys(all).length <= 1_024, 'too many keys'),
   }),
   news: z.object({ type: z.literal('news'), channels: z.array(z.object(channel)).min(1).max(256) }),
   /** Other hosts to connect to, so that hints arrive without a tracker. */

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify';
 import {
+  PeerIntroductions,
   SessionServer,
   type Clock,
   type ControlNode,
@@ -29,20 +30,20 @@ export interface FleetSessionsInit {
   readonly onChange: (session: HostSession, isHere: boolean) => void;
 }
 
-/** How many other hosts a host is told, to connect to. */
-const peersTold = 8;
-
 /** What the tracker has to say to the hosts that have a session with it. */
 export class FleetSessions implements AsyncDisposable {
   readonly #components: FleetSessionsComponents;
   readonly #init: FleetSessionsInit;
   #server: SessionServer | undefined;
+  readonly #introductions: PeerIntroductions;
   /** By app, who follows it. */
   readonly #followers = new Map<string, Set<HostSession>>();
 
   private constructor(components: FleetSessionsComponents, init: FleetSessionsInit) {
     this.#components = components;
     this.#init = init;
+    const sessions = () => this.byPeer.values();
+    this.#introductions = new PeerIntroductions({ ...components, sessions });
   }
 
   /** Takes sessions from now on. */
@@ -87,7 +88,6 @@ export class FleetSessions implements AsyncDisposable {
     }
     const list = this.#init.revocations();
     if (list !== undefined) session.send({ type: 'revocations', text: list.text });
-    this.#tellPeers(session);
     this.#init.onChange(session, true);
     void this.#tellMissedSettings(session).catch((error: unknown) => {
       // It comes again, and may have better luck then.
@@ -105,21 +105,6 @@ export class FleetSessions implements AsyncDisposable {
       if (settings.revision <= (known[app] ?? 0)) continue;
       session.send({ type: 'settings', app, ...settings });
     }
-  }
-
-  /** Some of the others, so that hints go from host to host without a tracker. */
-  #tellPeers(session: HostSession): void {
-    const { random } = this.#components;
-    const others = [...this.byPeer.values()].filter(
-      ({ peerId, hello }) => peerId !== session.peerId && hello.addresses.length > 0,
-    );
-    const addresses: string[] = [];
-    while (addresses.length < peersTold && others.length > 0) {
-      const [other] = others.splice(Math.floor(random() * others.length), 1);
-      const address = other?.hello.addresses[0];
-      if (address !== undefined) addresses.push(address);
-    }
-    if (addresses.length > 0) session.send({ type: 'peers', addresses });
   }
 
   async #onMessage(session: HostSession, message: HostMessage): Promise<void> {
@@ -150,6 +135,7 @@ export class FleetSessions implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#introductions[Symbol.dispose]();
     await this.#server?.[Symbol.asyncDispose]();
   }
 }

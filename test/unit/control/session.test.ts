@@ -33,8 +33,10 @@ const report = (channel: string, generation: number) => ({
   app: 'web',
   channel,
   generation,
-  state: 'running',
-  healthy: true,
+  number: generation,
+  epoch: 0,
+  acted: 0,
+  state: 'healthy' as const,
 });
 
 /** A tracker that remembers what it was told. */

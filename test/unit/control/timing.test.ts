@@ -60,8 +60,9 @@ test('who asked the longest ago is forgotten first', () => {
 
 test('of more channels than are kept, the oldest are left out', () => {
   const box = new ReportBox();
+  const numbers = { number: 1, epoch: 0, acted: 0 };
   for (let index = 0; index < 300; index++) {
-    box.put({ app: 'web', channel: `c${index}`, state: 'running', healthy: true });
+    box.put({ app: 'web', channel: `c${index}`, state: 'healthy', ...numbers });
   }
   const sent = box.take();
   expect(sent).toHaveLength(256);
