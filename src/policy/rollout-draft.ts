@@ -13,15 +13,14 @@ export class RolloutDraft {
   readonly fleet: FleetView;
   readonly nowMs: number;
   readonly events: RolloutEvent[] = [];
-  readonly #before: RolloutState;
   #state: RolloutState;
   #hosts: Record<string, HostEntry> | undefined;
+  readonly #changedHosts = new Set<string>();
   #wakeAtMs = Infinity;
 
   constructor(state: RolloutState, fleet: FleetView, nowMs: number) {
     this.fleet = fleet;
     this.nowMs = nowMs;
-    this.#before = state;
     this.#state = state;
   }
 
@@ -30,8 +29,9 @@ export class RolloutDraft {
     return this.#state;
   }
 
-  get isChanged(): boolean {
-    return this.#state !== this.#before;
+  /** The hosts whose entries changed, came or went. */
+  get changedHosts(): string[] {
+    return [...this.#changedHosts];
   }
 
   get lookAgainAtMs(): number | undefined {
@@ -59,6 +59,7 @@ export class RolloutDraft {
     this.#hosts ??= { ...this.#state.hosts };
     if (entry) this.#hosts[id] = entry;
     else Reflect.deleteProperty(this.#hosts, id);
+    this.#changedHosts.add(id);
     this.set({ hosts: this.#hosts });
   }
 

@@ -7,6 +7,8 @@ import { advance, watchStall } from './rollout-wave.ts';
 export interface RolloutDecision {
   /** The very state that was given when nothing has to be stored. */
   readonly state: RolloutState;
+  /** Whose entries in it changed, came or went: for who stores a large rollout in parts. */
+  readonly changedHosts: readonly string[];
   /** What hosts have to be told now; to be sent when the state is stored, and not before. */
   readonly permits: readonly Permit[];
   readonly events: readonly RolloutEvent[];
@@ -31,6 +33,6 @@ export function decide(state: RolloutState, fleet: FleetView, nowMs: number): Ro
   watchStall(draft, permit(draft));
   settle(draft);
   const permits = permitsOf(draft);
-  const { events, lookAgainAtMs } = draft;
-  return { state: draft.state, permits, events, lookAgainAtMs };
+  const { state: next, changedHosts, events, lookAgainAtMs } = draft;
+  return { state: next, changedHosts, permits, events, lookAgainAtMs };
 }

@@ -108,8 +108,10 @@ test('the first wave is permitted at once, by a lease that is given anew', () =>
     validUntilMs: t0 + permitLeaseMs,
   });
   expect(decided.lookAgainAtMs).toBe(t0 + 1_000);
+  expect(decided.changedHosts).toEqual(Object.keys(decided.state.hosts));
   const again = decide(decided.state, fleet, t0 + 1_000);
   expect(again.state).toBe(decided.state);
+  expect(again.changedHosts).toEqual([]);
   expect(again.permits[0]).toMatchObject({ epoch: 1, validUntilMs: t0 + 1_000 + permitLeaseMs });
 });
 
@@ -169,6 +171,18 @@ test('the gate waits for all who are on their way', () => {
   const waiting = decide(state, tries, t0 + 1_000);
   expect(waiting.state.wave).toBe(0);
   expect(decide(waiting.state, answer(state, tries, two), t0 + 2_000).state.wave).toBe(1);
+});
+
+test('a wave waits for hosts that fetch, until its deadline', () => {
+  const fleet = fleetOf([aHost('a'), aHost('b', { report: { ...old, isPrefetched: false } })]);
+  const first = decide(start('waves=100% max-unavailable=2 gate=0s deadline=60s'), fleet, t0);
+  const moved = answer(first.state, fleet, 'a');
+  const waiting = decide(first.state, moved, t0 + 1_000);
+  expect([waiting.state.phase, waiting.lookAgainAtMs]).toEqual(['running', t0 + 60_000]);
+  const ended = decide(waiting.state, moved, t0 + 60_000);
+  expect(ended.state.phase).toBe('done');
+  const fetched = change(moved, 'b', () => ({ report: old }));
+  expect(activatable(ended.state, fetched, t0 + 90_000)).toEqual(['b']);
 });
 
 test('who comes during the gate waits for the next wave, and does not begin the gate anew', () => {
@@ -420,6 +434,21 @@ test('who comes late joins when all is done; who left is forgotten', () => {
     { type: 'left', host: first },
     { type: 'permitted', host: 'late', epoch: 2 },
   ]);
+});
+
+test('a newer rollout counts what the one before it had permitted, until that is answered', () => {
+  const fleet = fleetOf(manyHosts(5));
+  const text = 'waves=100% max-unavailable=1';
+  const first = decide(start(text), fleet, t0);
+  const before = decide(done(first.state, { type: 'abort', goBack: false }), fleet, t0).state;
+  const newer = { ...start(text), release: 'newer', epoch: before.epoch };
+  const unavailable = unavailableHosts(before, fleet);
+  expect(unavailable).toEqual(first.permits.map(({ host }) => host));
+  const [host = ''] = unavailable;
+  const others = fleetOf(fleet.hosts.filter(({ id }) => id !== host));
+  expect(activatable(newer, { ...others, unavailable })).toEqual([]);
+  const heard = answer(before, fleet, host, { acted: 0, release: 'old' });
+  expect(unavailableHosts(decide(before, heard, t0).state, heard)).toEqual([]);
 });
 
 test('a host is only permitted in its window, and waited for', () => {
