@@ -75,6 +75,19 @@ test("the other side's credential that expires ends connections as well", async 
   expect(alone.reason).toContain(`the credential of ${one.peerId} has expired`);
 });
 
+test('a connection whose credential was renewed in time comes again at once when the old one expires', async () => {
+  const seed = await openSeed({ seal: fleet.sealOf(one), ...slow });
+  const membership = fleet.membership(two);
+  const fetcher = await openFetcher(seed.image, { seal: fleet.sealOf(two, membership) });
+  membership.takeCredential(brief(two));
+  fetcher.exchange.addEndpoint(seed.image.imageId, seed.endpoint);
+  await fetcher.until(({ peers }) => peers === 1);
+  membership.takeCredential(fleet.issue(two.peerId));
+  await fetcher.until(({ peers }) => peers === 0);
+  await fetcher.until(({ peers }) => peers === 1);
+  expect(fetcher.swarm.state).toBe('fetching');
+});
+
 test('a renewed credential leaves the connections that stand alone', async () => {
   const membership = fleet.membership(one);
   const seed = await openSeed({ seal: fleet.sealOf(one, membership), ...slow });
