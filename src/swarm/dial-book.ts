@@ -127,8 +127,11 @@ export class DialBook {
     if (entry !== undefined) entry.state = 'forgone';
   }
 
-  /** The connection is closed, or was never opened. It is tried again later, with growing pauses. */
-  ended(endpoint: Endpoint): void {
+  /**
+   * The connection is closed, or was never opened. It is tried again later, with growing pauses; or at
+   * once, where it has ended for a reason that is known and over.
+   */
+  ended(endpoint: Endpoint, { again = false } = {}): void {
     const key = keyOf(endpoint);
     const entry = this.#entries.get(key);
     if (entry === undefined || entry.state === 'forgone') return;
@@ -137,6 +140,7 @@ export class DialBook {
       return;
     }
     entry.state = 'idle';
+    if (again) return;
     entry.notBeforeMs = this.#now() + Math.min(retryMs.most, retryMs.first * 2 ** entry.failures);
     entry.failures += 1;
     // The tracker names it again if it still lives.

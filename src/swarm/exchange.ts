@@ -554,6 +554,7 @@ export class Exchange implements AsyncDisposable {
       apps: [...membership.apps],
     });
     const init = { link, address: addressText(endpoint), outgoing: true };
+    const shown = this.#members.ownClaims;
     const peer = this.#take(lane, init, (handshake) => {
       dials.succeeded(endpoint);
       this.#welcome(peer, handshake, swarm, () => {
@@ -565,12 +566,21 @@ export class Exchange implements AsyncDisposable {
         swarm.onUnreached(whyUnanswered(peer.address, error, this.#init.seal?.peerId));
       }
       if (swarm.isBanned(peer.id)) dials.forgo(endpoint);
-      else if (peer.handshake !== undefined || neverOpened(error)) dials.ended(endpoint);
-      else {
+      else if (peer.handshake === undefined && !neverOpened(error)) {
         dials.unanswered(endpoint, this.#hashesFor(swarm));
-        if (this.#memberships.get(swarm.imageId) === membership) this.#dialMore(membership);
-      }
+        this.#dialMoreIfIn(membership);
+      } else if (this.#members.hasExpired(peer.claims, shown)) {
+        // A credential that was renewed is shown by a new connection alone.
+        dials.ended(endpoint, { again: true });
+        this.#dialMoreIfIn(membership);
+      } else dials.ended(endpoint);
     };
+  }
+
+  /** The swarm may have been left meanwhile. */
+  #dialMoreIfIn(membership: Membership): void {
+    const { imageId } = membership.swarm;
+    if (this.#memberships.get(imageId) === membership) this.#dialMore(membership);
   }
 
   #accept(event: Extract<DataEvent, { type: 'accepted' }>, lane: DataLane): void {

@@ -1,5 +1,11 @@
 import { ConfigError, type PeerError } from '../errors.ts';
-import { mayHave, revoked, type CredentialClaims, type FleetMembership } from '../trust/sealed.ts';
+import {
+  isExpired,
+  mayHave,
+  revoked,
+  type CredentialClaims,
+  type FleetMembership,
+} from '../trust/sealed.ts';
 import type { DataLanes } from './data/data-lanes.ts';
 import { notMemberAnyMore, whyOutcast } from './refusals.ts';
 
@@ -34,6 +40,23 @@ export class SealedMembers {
     const { fleetId, credential, revocations } = fleet;
     const pass = { fleetId, credential, revoked: [...(revocations?.peerIds ?? [])] };
     this.#lanes.postAll({ type: 'fleet', pass });
+  }
+
+  /** What this host's own credential says, as of now. */
+  get ownClaims(): CredentialClaims | undefined {
+    return this.#init.fleet?.claims;
+  }
+
+  /**
+   * Whether a connection has ended because a credential has, and a new one can do better: with the same
+   * expired credentials it would be refused by this side, or begin and end again and again.
+   * @param shown what this host showed when it began
+   */
+  hasExpired(peer: CredentialClaims | undefined, shown: CredentialClaims | undefined): boolean {
+    const now = new Date();
+    const isOver = (claims: CredentialClaims | undefined) =>
+      claims !== undefined && isExpired(claims, now);
+    return isOver(peer) || (isOver(shown) && !isOver(this.ownClaims));
   }
 
   /** Why a peer that was let in must go, though its credential may still be good. */

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { clockSkewMs } from '../../../src/trust/index.ts';
 import { encodeCredentialFrame } from '../../../src/swarm/data/credential-frame.ts';
 import { FleetKey } from '../../tools/fleet-key.ts';
@@ -73,6 +73,33 @@ test("the other side's credential that expires ends connections as well", async 
   await fetcher.until(({ peers }) => peers === 1);
   const alone = await fetcher.until(({ peers, reason }) => peers === 0 && reason !== undefined);
   expect(alone.reason).toContain(`the credential of ${one.peerId} has expired`);
+});
+
+test('who is revoked before it has said anything is cut off at once, and not at the next look', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  const membership = fleet.membership(one);
+  const seed = await openSeed({ seal: fleet.sealOf(one, membership) });
+  const silent = await RawPeer.dial(seed.endpoint.port, two.tls);
+  await silent.show(fleet.issue(two.peerId), 1);
+  membership.takeRevocations(fleet.revoke(two.peerId));
+  // Who says nothing is closed as too slow, but only after ten seconds.
+  await silent.end();
+}, 8_000);
+
+test('a connection whose credential was renewed in time comes again at once when the old one expires', async () => {
+  const seed = await openSeed({ seal: fleet.sealOf(one), ...slow });
+  const membership = fleet.membership(two);
+  const fetcher = await openFetcher(seed.image, { seal: fleet.sealOf(two, membership) });
+  membership.takeCredential(brief(two));
+  fetcher.exchange.addEndpoint(seed.image.imageId, seed.endpoint);
+  await fetcher.until(({ peers }) => peers === 1);
+  membership.takeCredential(fleet.issue(two.peerId));
+  await fetcher.until(({ peers }) => peers === 0);
+  await fetcher.until(({ peers }) => peers === 1);
+  expect(fetcher.swarm.state).toBe('fetching');
 });
 
 test('a renewed credential leaves the connections that stand alone', async () => {

@@ -186,3 +186,16 @@ test('a liar stays forgone though it is named as a tie', () => {
   dials.setTies([endpoint]);
   expect(due(dials)).toEqual([]);
 });
+
+test('what has ended for a reason that is over is dialed at once, and as often as it takes', () => {
+  const { book: dials } = book();
+  dials.add([endpoint]);
+  for (let time = 0; time < 20; time++) {
+    expect(dials.next(nobody)).toEqual(endpoint);
+    dials.succeeded(endpoint);
+    dials.ended(endpoint, { again: true });
+  }
+  dials.next(nobody);
+  dials.ended(endpoint);
+  expect(dials.next(nobody)).toBeUndefined();
+});

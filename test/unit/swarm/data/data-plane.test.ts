@@ -145,7 +145,7 @@ describe.each([
         if (event === undefined)
           throw new Error(`no ${type} in ${events.map((one) => one.type).join(' ')}`);
         return event as Extract<DataEvent, { type: Type }>;
-      });
+      }, 10_000);
     return { lane, events, next };
   }
 
