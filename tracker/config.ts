@@ -24,6 +24,21 @@ const configSchema = z.strictObject({
   insecureRest: z.boolean(),
   /** How often the certificate is looked at; a change is used after two looks. */
   certificateLookMs: milliseconds,
+  /** The control plane of the fleet whose key is in the directory; without a key there is none. */
+  control: z.strictObject({
+    host: z.string().min(1).max(255),
+    /** The TCP port; at 0 the system gives a free one. */
+    port: z.int().min(0).max(65_535),
+    /** Multiaddrs that hosts are told instead of this machine's. */
+    announce: z.array(z.string().min(1).max(300)).max(8).optional(),
+    /** How long credentials are good. */
+    credentialMs: z
+      .int()
+      .min(10_000)
+      .max(30 * 86_400_000),
+  }),
+  /** Where the fleet's hard state is: `sqlite:PATH` or `etcd://…`; a file in the directory else. */
+  store: z.string().min(1).max(2_000).optional(),
   /** How often peers are told to announce themselves, while there is little to do. */
   announceIntervalMs: milliseconds,
   /** How often at least, when there is much to do; never less often than the above. */
@@ -81,6 +96,7 @@ export const defaultConfig: TrackerConfig = {
   directory: 'tracker-data',
   insecureRest: false,
   certificateLookMs: 2_000,
+  control: { host: '127.0.0.1', port: 7071, credentialMs: 3_600_000 },
   announceIntervalMs: 30_000,
   maxAnnounceIntervalMs: 900_000,
   progressIntervalMs: 2_000,

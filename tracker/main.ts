@@ -8,6 +8,7 @@ import {
   parseInteger,
   parseOriginBudget,
   parsePort,
+  repeatable,
   runCommand,
   runProgram,
   starlingVersion,
@@ -18,7 +19,9 @@ import {
 import { addAuditCommand } from './audit/audit-command.ts';
 import { ConfigError } from '../src/errors.ts';
 import { addOperatorCommands, directoryOption } from './operator-commands.ts';
+import { addEndpointCommands } from './fleet/endpoint-command.ts';
 import { addFleetCommand } from './fleet/fleet-command.ts';
+import { addMemberCommands, addTokenCommands } from './fleet/member-commands.ts';
 
 interface ServeOptions {
   readonly dir: string;
@@ -31,6 +34,11 @@ interface ServeOptions {
   readonly tlsKey?: string;
   readonly restPort?: number;
   readonly insecureRest?: boolean;
+  readonly controlHost?: string;
+  readonly controlPort: number;
+  readonly controlAnnounce?: readonly string[];
+  readonly credentialTtl: number;
+  readonly store?: string;
   readonly announceInterval: number;
   readonly maxAnnounceInterval: number;
   readonly announceRate: number;
@@ -67,6 +75,9 @@ export async function main(argv: readonly string[]): Promise<void> {
   addAuditCommand(program);
   addOperatorCommands(program);
   addFleetCommand(program);
+  addTokenCommands(program);
+  addMemberCommands(program);
+  addEndpointCommands(program);
   program.addHelpText('after', examples);
   await runProgram(program, argv);
 }
@@ -100,6 +111,7 @@ function addServe(program: Command): void {
     )
     .addOption(new Option('--no-udp', 'answer no UDP announces'));
   addRestOptions(command);
+  addControlOptions(command);
   addIntervalOptions(command);
   addOriginOptions(command);
   command
@@ -132,6 +144,44 @@ function addRestOptions(command: Command): void {
         '--insecure-rest',
         'take tokens over plain HTTP from other machines, in a network that you trust',
       ),
+    );
+}
+
+function addControlOptions(command: Command): void {
+  command
+    .addOption(
+      new Option(
+        '--control-port <port>',
+        'speak with the hosts of the fleet at this port, if the directory has a fleet.key',
+      )
+        .argParser(parsePort)
+        .env('STARLING_TRACKER_CONTROL_PORT')
+        .default(7071),
+    )
+    .addOption(
+      new Option('--control-host <address>', 'at this IP address; else at that of --host').env(
+        'STARLING_TRACKER_CONTROL_HOST',
+      ),
+    )
+    .addOption(
+      repeatable(
+        new Option(
+          '--control-announce <multiaddr>',
+          "tell hosts this, like /dns4/tracker/tcp/7071, instead of this machine's addresses",
+        ).env('STARLING_TRACKER_CONTROL_ANNOUNCE'),
+      ),
+    )
+    .addOption(
+      new Option('--credential-ttl <duration>', 'how long the credentials of members are good')
+        .argParser(parseDuration)
+        .env('STARLING_CREDENTIAL_TTL')
+        .default(3_600_000, '1h'),
+    )
+    .addOption(
+      new Option(
+        '--store <url>',
+        "where the fleet's state is: sqlite:PATH, or etcd://HOST:PORT,… for several trackers; else store.db in --dir",
+      ).env('STARLING_TRACKER_STORE'),
     );
 }
 
@@ -216,6 +266,15 @@ async function serve(options: ServeOptions): Promise<void> {
         udp: options.udp,
         ...(options.udpPort === undefined ? {} : { udpPort: options.udpPort }),
         ...restConfig(options),
+        ...(options.store === undefined ? {} : { store: options.store }),
+        control: {
+          host: options.controlHost ?? options.host,
+          port: options.controlPort,
+          credentialMs: options.credentialTtl,
+          ...(options.controlAnnounce === undefined
+            ? {}
+            : { announce: [...options.controlAnnounce] }),
+        },
         announceIntervalMs: options.announceInterval,
         maxAnnounceIntervalMs: options.maxAnnounceInterval,
         targetAnnounceRate: options.announceRate,
@@ -226,7 +285,7 @@ async function serve(options: ServeOptions): Promise<void> {
       {},
       { signal },
     );
-    const { url, restUrl, udpPort, tokenPath } = tracker;
+    const { url, restUrl, udpPort, tokenPath, fleet } = tracker;
     const udp = udpPort === undefined ? '' : `, and at UDP port ${udpPort}`;
     output.event(
       {
@@ -235,6 +294,7 @@ async function serve(options: ServeOptions): Promise<void> {
         restUrl,
         ...(udpPort === undefined ? {} : { udpPort }),
         tokenPath,
+        ...(fleet === undefined ? {} : { fleetId: fleet.id, control: fleet.addresses }),
       },
       `the tracker listens at ${url}${udp}; its REST interface is at ${restUrl}, the token for it in ${tokenPath}`,
     );

@@ -8,6 +8,7 @@ import {
 } from '../src/api/index.ts';
 import type { ReleasePush, ReleasePushed } from '../src/api/index.ts';
 import { RepositoryError, StarlingError } from '../src/errors.ts';
+import type { AuditLog } from './audit/index.ts';
 import type { TrackerMetrics } from './metrics.ts';
 import type { ReleaseStore } from './release-store.ts';
 import { defineRoute, jsonAnswer, type RestRoute } from './rest/index.ts';
@@ -15,6 +16,8 @@ import { defineRoute, jsonAnswer, type RestRoute } from './rest/index.ts';
 export interface ReleaseComponents {
   readonly releases: ReleaseStore;
   readonly metrics: TrackerMetrics;
+  /** Where each push is noted before it is taken; one that can't be noted is refused. */
+  readonly audit?: AuditLog | undefined;
 }
 
 const path = '/v1/releases';
@@ -35,7 +38,10 @@ const problems = {
   409: 'It does not go forward from what is served.',
 };
 
-const pushRelease = ({ releases, metrics }: ReleaseComponents): RestRoute =>
+/** What was pushed is judged after it: a refusal has an entry of its own. */
+const noted = { subject: 'tuf', outcome: 'done' } as const;
+
+const pushRelease = ({ releases, metrics, audit }: ReleaseComponents): RestRoute =>
   defineRoute({
     id: 'pushRelease',
     method: 'PUT',
@@ -53,14 +59,15 @@ const pushRelease = ({ releases, metrics }: ReleaseComponents): RestRoute =>
     },
     answer: jsonAnswer(releasePushedSchema, 'What is served now.'),
     problems,
-    handle: async ({ body, note }) => {
+    handle: async ({ body, operator: actor, note }) => {
+      await audit?.commit({}, { ...noted, actor, action: 'release.push' });
       const pushed = await counted(metrics, () => pushUpdate(releases, body));
       note(pushed);
       return pushed;
     },
   });
 
-const pushRoot = ({ releases, metrics }: ReleaseComponents): RestRoute =>
+const pushRoot = ({ releases, metrics, audit }: ReleaseComponents): RestRoute =>
   defineRoute({
     id: 'pushRoot',
     method: 'PUT',
@@ -74,7 +81,8 @@ const pushRoot = ({ releases, metrics }: ReleaseComponents): RestRoute =>
     },
     answer: jsonAnswer(rootPushedSchema, 'The root that is served now.'),
     problems,
-    handle: async ({ body: { root, update }, note }) => {
+    handle: async ({ body: { root, update }, operator: actor, note }) => {
+      await audit?.commit({}, { ...noted, actor, action: 'root.push' });
       const rootVersion = await counted(metrics, () => releases.pushRoot(root, update));
       note({ rootVersion });
       return { rootVersion };

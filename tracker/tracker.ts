@@ -21,6 +21,10 @@ import {
   type RouteMethods,
 } from './http-server.ts';
 import { HttpAnnounces } from './http-announces.ts';
+import { AuditedCalls } from './fleet/audited-calls.ts';
+import { memberRoutes } from './fleet/member-routes.ts';
+import { openFleet, type OpenedFleet } from './fleet/open-fleet.ts';
+import { settingsRoutes } from './fleet/settings-routes.ts';
 import { createLog } from './log.ts';
 import { TrackerMetrics } from './metrics.ts';
 import { openOnlineKey } from '../src/trust/index.ts';
@@ -39,6 +43,7 @@ import {
   WrongTokens,
   type AdmissionInit,
   type CallObserver,
+  type RestRoute,
 } from './rest/index.ts';
 import { swarmRoutes } from './swarm-routes.ts';
 import { SwarmTable } from './swarm-table.ts';
@@ -68,6 +73,8 @@ export interface Tracker {
   readonly port: number;
   /** Undefined where it answers no UDP. */
   readonly udpPort: number | undefined;
+  /** The fleet whose key is in its directory, and where its control plane is reached. */
+  readonly fleet: { readonly id: string; readonly addresses: readonly string[] } | undefined;
   /** The methods of each route that it serves. */
   readonly routes: RouteMethods;
   /** The file with the bearer token of the operator `admin` for /v1. */
@@ -105,17 +112,23 @@ export async function startTracker(
   signal?.throwIfAborted();
   const config = resolveConfig(init);
   const parts = await openParts(config, components);
+  const fleet = await openFleet(
+    { ...parts, random: components.random ?? Math.random, needTypes: () => [] },
+    resolve(config.directory),
+    config,
+  );
   const { app, tls } = await openServers(parts);
   let udp: UdpServer | undefined;
   try {
-    const routes = await addRoutes(app, parts, tls);
+    const routes = await addRoutes(app, parts, tls, fleet);
     const port = await listenHttp(app, config);
     const restPort = tls === undefined ? undefined : await listenTls(tls, config);
     udp = await listenUdp(parts, config, port);
     signal?.throwIfAborted();
-    return running({ app, tls, port, restPort, udp, routes }, parts, signal);
+    return running({ app, tls, port, restPort, udp, routes, fleet }, parts, signal);
   } catch (error) {
     await Promise.all([udp?.[Symbol.asyncDispose](), tls?.[Symbol.asyncDispose](), app.close()]);
+    await fleet?.resources.disposeAsync();
     throw error;
   }
 }
@@ -180,6 +193,7 @@ async function addRoutes(
   app: FastifyInstance,
   parts: Parts,
   tls: TlsServer | undefined,
+  opened: OpenedFleet | undefined,
 ): Promise<RouteMethods> {
   const { config, releases, swarms, announcer, metrics, monotonicMs } = parts;
   const announces = new HttpAnnounces({ announcer, metrics }, config);
@@ -203,18 +217,29 @@ async function addRoutes(
   addHealthRoutes(app, { releases, metrics });
   await addTufRoutes(app, releases);
   const declared = [
-    ...releaseRoutes({ releases, metrics }),
+    ...releaseRoutes({ releases, metrics, audit: opened?.fleet.audit }),
     ...swarmRoutes({ swarms, watches, monotonicMs }),
+    ...(opened === undefined ? [] : fleetRoutes(opened)),
   ];
   const records = new MemoryRecords({ monotonicMs }, defaultRecords);
   const wrongTokens = new WrongTokens({ monotonicMs }, defaultWrongTokens);
-  await addRestRoutes(app, declared, { ...parts, records, wrongTokens }, admission(config));
+  const observer =
+    opened === undefined
+      ? parts.observer
+      : new AuditedCalls({ audit: opened.fleet.audit, next: parts.observer });
+  const frame = { ...parts, records, wrongTokens, observer };
+  await addRestRoutes(app, declared, frame, admission(config));
   // What is added now has no methods of its own.
   const own = structuredClone(routes);
   refuseOtherMethods(app, own);
   await app.ready();
   return own;
 }
+
+const fleetRoutes = ({ fleet }: OpenedFleet): readonly RestRoute[] => [
+  ...memberRoutes(fleet),
+  ...settingsRoutes(fleet.settings),
+];
 
 const admission = ({ insecureRest, tls, restPort }: TrackerConfig): AdmissionInit => ({
   isInsecure: insecureRest,
@@ -229,6 +254,7 @@ interface Listening {
   readonly restPort: number | undefined;
   readonly routes: RouteMethods;
   readonly udp: UdpServer | undefined;
+  readonly fleet: OpenedFleet | undefined;
 }
 
 function running(
@@ -254,7 +280,7 @@ function running(
   };
   signal?.addEventListener('abort', onAbort, { once: true });
   const { host } = config;
-  const { port, udp, tls, restPort = port, routes } = listening;
+  const { port, udp, tls, restPort = port, routes, fleet: opened } = listening;
   const reachable = reachableHost(host);
   const url = `http://${reachable}:${port}`;
   return {
@@ -263,6 +289,7 @@ function running(
     host,
     port,
     udpPort: udp?.port,
+    fleet: opened && { id: opened.fleet.fleetId, addresses: opened.fleet.addresses },
     routes,
     tokenPath: token.path,
     [Symbol.asyncDispose]: close,
@@ -271,7 +298,7 @@ function running(
 
 /** Requests under way get some time to end; then their connections are cut. */
 async function closeAll(
-  { app, tls, udp }: Listening,
+  { app, tls, udp, fleet }: Listening,
   releases: ReleaseStore,
   graceMs: number,
 ): Promise<void> {
@@ -279,6 +306,7 @@ async function closeAll(
   try {
     await udp?.[Symbol.asyncDispose]();
     await Promise.all([tls?.[Symbol.asyncDispose](), app.close()]);
+    await fleet?.resources.disposeAsync();
     await releases.idle();
   } finally {
     clearTimeout(timer);

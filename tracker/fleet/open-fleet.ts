@@ -1,0 +1,67 @@
+import { isIP } from 'node:net';
+import type { FastifyBaseLogger } from 'fastify';
+import { systemClock } from '../../src/control/index.ts';
+import { ConfigError } from '../../src/errors.ts';
+import type { NeedType } from '../../src/image/index.ts';
+import type { TrackerConfig } from '../config.ts';
+import { openStore, storeUrlIn } from '../store/index.ts';
+import { Fleet } from './fleet.ts';
+
+export interface OpenFleetComponents {
+  readonly log: FastifyBaseLogger;
+  readonly random: () => number;
+  readonly needTypes: (app: string, name: string) => readonly NeedType[];
+}
+
+/**
+ * Opens the fleet whose key lies in a tracker's directory, with its store.
+ * @returns undefined where there is no such key: then this tracker has no control plane
+ * @throws ConfigError, StorageError, StoreError; Error when it can't listen
+ */
+export async function openFleet(
+  components: OpenFleetComponents,
+  directory: string,
+  { control, store: url }: Pick<TrackerConfig, 'control' | 'store'>,
+): Promise<OpenedFleet | undefined> {
+  if (!(await Fleet.isIn(directory))) return undefined;
+  const { log } = components;
+  await using resources = new AsyncDisposableStack();
+  const store = resources.use(await openStore(url ?? storeUrlIn(directory)));
+  const { isWritable } = store;
+  resources.defer(
+    store.onStateChange((state) => {
+      if (state.isWritable) log.info('the store takes changes again');
+      else log.error({ reason: state.reason }, 'the store takes no changes: read-only');
+    }),
+  );
+  if (!isWritable) log.error(store.state, 'the store takes no changes: read-only');
+  const fleet = resources.use(
+    await Fleet.open(
+      { ...components, store, clock: systemClock },
+      {
+        directory,
+        listen: [multiaddrOf(control.host, control.port)],
+        announce: control.announce,
+        credentialMs: control.credentialMs,
+      },
+    ),
+  );
+  return { fleet, resources: resources.move() };
+}
+
+export interface OpenedFleet {
+  readonly fleet: Fleet;
+  /** To be disposed of when the tracker ends. */
+  readonly resources: AsyncDisposableStack;
+}
+
+/** @throws ConfigError CONFIG_INVALID for a name, which libp2p can't listen at */
+function multiaddrOf(host: string, port: number): string {
+  const address = host === 'localhost' ? '127.0.0.1' : host;
+  const version = isIP(address);
+  if (version !== 0) return `/ip${version}/${address}/tcp/${port}`;
+  throw new ConfigError(
+    'CONFIG_INVALID',
+    `the control plane can't listen at "${host}": give an IP address by --control-host`,
+  );
+}
