@@ -9,6 +9,7 @@ const swarmEveryMs = { json: 200, text: 2_000 };
 export class EventReport {
   readonly #output: Output;
   readonly #now: () => number;
+  #isInSession: boolean | undefined;
   readonly #told = new Map<string, { state: string; atMs: number }>();
 
   constructor(components: { output: Output; now: () => number }) {
@@ -23,6 +24,16 @@ export class EventReport {
     }
     const text = textOf(event);
     if (this.#output.json || text !== undefined) this.#output.event(event, text ?? '');
+  }
+
+  /** A session with a tracker has begun or ended; said once, until it changes. */
+  onFleet(isConnected: boolean): void {
+    if (isConnected === this.#isInSession) return;
+    this.#isInSession = isConnected;
+    this.#output.event(
+      { event: 'fleet', connected: isConnected },
+      isConnected ? 'in session with a tracker' : 'no tracker can be reached; what runs goes on',
+    );
   }
 
   #onSwarm(swarm: SwarmStatus): void {

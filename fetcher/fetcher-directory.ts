@@ -27,6 +27,11 @@ export class FetcherDirectory {
     return join(this.path, 'identity.key');
   }
 
+  /** How this host belongs to its fleet. */
+  get fleet(): string {
+    return join(this.path, 'fleet');
+  }
+
   get apps(): string {
     return join(this.path, 'apps');
   }

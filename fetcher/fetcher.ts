@@ -55,6 +55,8 @@ export class Fetcher implements AsyncDisposable {
   readonly #parts: Parts;
   readonly #resources: AsyncDisposableStack;
   readonly #ending = new AbortController();
+  /** Aborted when it is to look for releases at once. */
+  #pause = new AbortController();
   #polling: Promise<void> = Promise.resolve();
   #lastWarning: string | undefined;
 
@@ -211,8 +213,20 @@ export class Fetcher implements AsyncDisposable {
       await this.#refresh(signal).catch((error: unknown) => {
         this.warn('looking for releases failed; it is tried again', error);
       });
-      await cancellableDelay(this.#config.pollMs * (1 - random() / 4), signal);
+      const early = AbortSignal.any([signal, this.#pause.signal]);
+      await cancellableDelay(this.#config.pollMs * (1 - random() / 4), early);
+      this.#pause = new AbortController();
     }
+  }
+
+  /** Looks for releases now, and does not wait for the next time. */
+  lookNow(): void {
+    this.#pause.abort();
+  }
+
+  /** The channels that are followed. */
+  get follows(): readonly { readonly app: string; readonly channel: string }[] {
+    return this.#config.follow;
   }
 
   async #refresh(signal: AbortSignal): Promise<void> {

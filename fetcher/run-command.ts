@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
 import {
   addTransportOptions,
   addWebSeedOptions,
@@ -10,6 +11,7 @@ import {
   Option,
   parseDuration,
   parseInteger,
+  parsePort,
   portOption,
   repeatable,
   runCommand,
@@ -37,6 +39,8 @@ interface RunOptions extends TransportOptions, WebSeedOptions {
   readonly port: number;
   readonly uploadLimit: number;
   readonly downloadLimit: number;
+  readonly join?: string;
+  readonly controlPort: number;
   readonly poll: number;
   readonly keep: number;
   readonly logLevel: LogLevel;
@@ -45,6 +49,7 @@ interface RunOptions extends TransportOptions, WebSeedOptions {
 
 const examples = `
 Examples:
+  fetcher run --tracker http://tracker:7070 --root root.json --join "$(cat host.token)" --follow hello/stable
   fetcher run --tracker http://tracker:7070 --root root.json --members members --follow hello/stable
   fetcher run --tracker http://tracker:7070 --root root.json --members members \\
     --follow hello/stable --supply PORT=8080
@@ -82,6 +87,18 @@ export function addRunCommand(program: Command): void {
     .addOption(uploadLimitOption())
     .addOption(downloadLimitOption())
     .addOption(
+      new Option(
+        '--join <token>',
+        'join the fleet that this token is of; needed once, it is kept below --dir',
+      ).env('STARLING_JOIN'),
+    )
+    .addOption(
+      new Option('--control-port <port>', "where other hosts reach this one's control plane")
+        .argParser(parsePort)
+        .env('STARLING_CONTROL_PORT')
+        .default(0, 'the system gives one'),
+    )
+    .addOption(
       new Option('--poll <duration>', 'how often the tracker is asked for news')
         .argParser(parseDuration)
         .env('STARLING_POLL')
@@ -110,6 +127,7 @@ async function run(options: RunOptions, { output, signal }: CommandContext): Pro
   const { parseChannelPath } = await import('../src/trust/index.ts');
   const { Fetcher } = await import('./fetcher.ts');
   const { EventReport } = await import('./event-report.ts');
+  const { FleetDuties } = await import('./fleet/fleet-duties.ts');
   const follow = (options.follow ?? []).map(parseChannelPath);
   if (follow.length === 0) {
     throw new ConfigError('CONFIG_MISSING', 'say what to follow: --follow APP/CHANNEL');
@@ -118,9 +136,12 @@ async function run(options: RunOptions, { output, signal }: CommandContext): Pro
   const log = pino({ level: options.logLevel }, pino.destination({ fd: 2, sync: true }));
   await using resources = new AsyncDisposableStack();
   const { identity } = new FetcherDirectory(options.dir);
-  const transport = await openTransport(options, identity, resources, (message, error) => {
+  const fleet = await openFleet(options, { log, signal });
+  if (fleet !== undefined) resources.use(fleet);
+  const onWarning = (message: string, error: unknown) => {
     log.warn({ err: error }, message);
-  });
+  };
+  const transport = await openTransport(options, identity, resources, onWarning, fleet?.seal);
   const fetcher = await Fetcher.start(
     {
       log,
@@ -146,6 +167,7 @@ async function run(options: RunOptions, { output, signal }: CommandContext): Pro
     { signal },
   );
   resources.use(fetcher);
+  fleet?.link.follow(new FleetDuties({ fetcher, log, report }));
   output.event(
     { event: 'running', port: fetcher.port, directory: options.dir },
     `following ${(options.follow ?? []).join(', ')}; peers connect to port ${fetcher.port}`,
@@ -153,6 +175,32 @@ async function run(options: RunOptions, { output, signal }: CommandContext): Pro
   await untilAborted(signal);
   await resources.disposeAsync();
   output.result({ event: 'ended' }, 'the fetcher has ended');
+}
+
+/** Opens the control plane of a host that belongs to a fleet by its tracker, or is to join one. */
+async function openFleet(
+  options: RunOptions,
+  { log, signal }: { readonly log: Logger; readonly signal: AbortSignal },
+) {
+  const { members, fleet, open = false, join } = options;
+  if (members !== undefined || fleet !== undefined || open) {
+    if (join === undefined) return undefined;
+    throw new ConfigError(
+      'CONFIG_INVALID',
+      '--join says who belongs to the fleet; give it without --members, --fleet and --open',
+    );
+  }
+  const { openFleetLink } = await import('./fleet/open-fleet-link.ts');
+  const directory = new FetcherDirectory(options.dir);
+  return await openFleetLink(
+    { log, random: Math.random },
+    {
+      ...options,
+      directory: directory.fleet,
+      identityPath: options.identity ?? directory.identity,
+    },
+    { signal },
+  );
 }
 
 async function readRoot(path: string | undefined): Promise<string> {

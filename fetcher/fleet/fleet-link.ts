@@ -71,6 +71,7 @@ export class FleetLink implements AsyncDisposable {
   #writing: Promise<void> = Promise.resolve();
   #session: TrackerSession | undefined;
   #links: PeerLinks | undefined;
+  #joining: Promise<void> | undefined;
 
   private constructor(components: FleetLinkComponents, init: FleetLinkInit, node: ControlNode) {
     this.#components = components;
@@ -175,9 +176,11 @@ export class FleetLink implements AsyncDisposable {
     log.debug({ err: error }, 'no session with a tracker');
     if (isGood(membership, clock)) return;
     const { signal } = this.#closing;
-    this.join(undefined, { signal }).catch((cause: unknown) => {
-      if (!signal.aborted) log.error({ err: cause }, 'this host got no new credential');
-    });
+    this.#joining ??= this.join(undefined, { signal })
+      .catch((cause: unknown) => {
+        if (!signal.aborted) log.error({ err: cause }, 'this host got no new credential');
+      })
+      .finally(() => (this.#joining = undefined));
   }
 
   #onMessage(message: TrackerMessage, listener: FleetListener): void {
@@ -243,6 +246,7 @@ export class FleetLink implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
+    await this.#joining;
     await this.#resources.disposeAsync();
     await this.#writing.catch(() => undefined);
   }

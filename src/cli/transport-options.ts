@@ -1,6 +1,6 @@
 import { availableParallelism, hostname } from 'node:os';
 import { ConfigError } from '../errors.ts';
-import type { ExchangeInit, FleetInit } from '../swarm/index.ts';
+import type { ExchangeInit, FleetInit, Seal } from '../swarm/index.ts';
 import {
   credentialOption,
   fleetOption,
@@ -94,6 +94,7 @@ export type TransportInit = Pick<
 /**
  * Makes of the options what an exchange needs; what has to be closed goes to `resources`.
  * @param identityPath the identity when no other is said
+ * @param opened what seals connections, where the control plane says who belongs
  * @throws ConfigError CONFIG_MISSING when it is not said who belongs, nor that anybody does;
  *   CONFIG_INVALID when it is said in two ways
  */
@@ -102,9 +103,11 @@ export async function openTransport(
   identityPath: string,
   resources: AsyncDisposableStack,
   onWarning: (message: string, error: unknown) => void,
+  opened?: Seal,
 ): Promise<TransportInit> {
   const { open = false, openPort, threads, hostName } = options;
   const place = { zone: options.zone, rack: options.rack };
+  if (opened !== undefined) return { seal: opened, open, openPort, threads, place, hostName };
   const members = membersOf(options);
   if (members === undefined) {
     if (open) return { seal: undefined, open, openPort, threads, place, hostName };

@@ -45,3 +45,18 @@ function toMultiaddr(text: string): string {
 export const ipOf = (address: Multiaddr): string =>
   address.getComponents().find(({ code }) => code === CODE_IP4 || code === CODE_IP6)?.value ??
   'unknown';
+
+/**
+ * The multiaddr to listen at.
+ * @throws ConfigError CONFIG_INVALID for a name: libp2p listens at IP addresses alone
+ */
+export function listenAddress(host: string, port: number): string {
+  const address = host === 'localhost' ? '127.0.0.1' : host;
+  const version = isIP(address);
+  if (version !== 0) return `/ip${version}/${address}/tcp/${port}`;
+  throw new ConfigError(
+    'CONFIG_INVALID',
+    `the control plane can't listen at "${host}": give an IP address`,
+    { evidence: { host } },
+  );
+}

@@ -6,7 +6,7 @@
  * It decides nothing of releases, rollouts and settings, and stores nothing. libp2p is loaded when a
  * node is opened, not with this file.
  */
-export { parsePeerAddress, type PeerAddress } from './addresses.ts';
+export { listenAddress, parsePeerAddress, type PeerAddress } from './addresses.ts';
 export type { CredentialVerifier } from './credential-verifier.ts';
 export { systemClock, type Clock } from './clock.ts';
 export { ControlNode, type ControlNodeComponents, type ControlNodeInit } from './control-node.ts';

@@ -1,7 +1,5 @@
-import { isIP } from 'node:net';
 import type { FastifyBaseLogger } from 'fastify';
-import { systemClock } from '../../src/control/index.ts';
-import { ConfigError } from '../../src/errors.ts';
+import { listenAddress, systemClock } from '../../src/control/index.ts';
 import type { NeedType } from '../../src/image/index.ts';
 import type { TrackerConfig } from '../config.ts';
 import { openStore, storeUrlIn } from '../store/index.ts';
@@ -40,7 +38,7 @@ export async function openFleet(
       { ...components, store, clock: systemClock },
       {
         directory,
-        listen: [multiaddrOf(control.host, control.port)],
+        listen: [listenAddress(control.host, control.port)],
         announce: control.announce,
         credentialMs: control.credentialMs,
       },
@@ -53,15 +51,4 @@ export interface OpenedFleet {
   readonly fleet: Fleet;
   /** To be disposed of when the tracker ends. */
   readonly resources: AsyncDisposableStack;
-}
-
-/** @throws ConfigError CONFIG_INVALID for a name, which libp2p can't listen at */
-function multiaddrOf(host: string, port: number): string {
-  const address = host === 'localhost' ? '127.0.0.1' : host;
-  const version = isIP(address);
-  if (version !== 0) return `/ip${version}/${address}/tcp/${port}`;
-  throw new ConfigError(
-    'CONFIG_INVALID',
-    `the control plane can't listen at "${host}": give an IP address by --control-host`,
-  );
 }

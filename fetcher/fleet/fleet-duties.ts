@@ -1,0 +1,49 @@
+import type { FleetSettings } from '../../src/api/index.ts';
+import type { Permit } from '../../src/control/index.ts';
+import type { EventReport } from '../event-report.ts';
+import type { Fetcher } from '../fetcher.ts';
+import type { Log } from '../guard.ts';
+import type { FleetListener } from './fleet-link.ts';
+
+export interface FleetDutiesComponents {
+  readonly fetcher: Fetcher;
+  readonly log: Log;
+  readonly report: EventReport;
+}
+
+/** What a fetcher does with what its fleet tells it. */
+export class FleetDuties implements FleetListener {
+  readonly #components: FleetDutiesComponents;
+
+  constructor(components: FleetDutiesComponents) {
+    this.#components = components;
+  }
+
+  get follows(): FleetListener['follows'] {
+    return this.#components.fetcher.follows;
+  }
+
+  settingsRevisions(): Record<string, number> {
+    return this.#components.fetcher.settings.revisions();
+  }
+
+  onSettings(app: string, settings: FleetSettings): void {
+    const { fetcher, log } = this.#components;
+    // What could not be kept is told again with the next session, since the revision stays behind.
+    fetcher.settings.apply(app, settings).catch((error: unknown) => {
+      log.error({ err: error, app, revision: settings.revision }, 'settings could not be taken');
+    });
+  }
+
+  onPermits(_permits: readonly Permit[]): void {
+    // Releases activate at once.
+  }
+
+  onNews(): void {
+    this.#components.fetcher.lookNow();
+  }
+
+  onConnected(isConnected: boolean): void {
+    this.#components.report.onFleet(isConnected);
+  }
+}
