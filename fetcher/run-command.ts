@@ -1,17 +1,17 @@
 import { readFile } from 'node:fs/promises';
-import type { Logger } from 'pino';
 import {
+  addJoinOptions,
   addTransportOptions,
   addWebSeedOptions,
   downloadLimitOption,
   hostOption,
   jsonOption,
   logLevelOption,
+  openMembership,
   openTransport,
   Option,
   parseDuration,
   parseInteger,
-  parsePort,
   portOption,
   repeatable,
   runCommand,
@@ -19,6 +19,7 @@ import {
   untilAborted,
   uploadLimitOption,
   type Command,
+  type JoinOptions,
   type LogLevel,
   type CommandContext,
   type TransportOptions,
@@ -29,7 +30,7 @@ import { ConfigError } from '../src/errors.ts';
 import { directoryOption } from './directory-option.ts';
 import { FetcherDirectory } from './fetcher-directory.ts';
 
-interface RunOptions extends TransportOptions, WebSeedOptions {
+interface RunOptions extends TransportOptions, WebSeedOptions, JoinOptions {
   readonly dir: string;
   readonly tracker?: readonly string[];
   readonly root?: string;
@@ -39,8 +40,6 @@ interface RunOptions extends TransportOptions, WebSeedOptions {
   readonly port: number;
   readonly uploadLimit: number;
   readonly downloadLimit: number;
-  readonly join?: string;
-  readonly controlPort: number;
   readonly poll: number;
   readonly keep: number;
   readonly logLevel: LogLevel;
@@ -59,7 +58,7 @@ export function addRunCommand(program: Command): void {
   const command = program
     .command('run')
     .description('follow channels, and keep this host at what they name, until it is ended');
-  addWebSeedOptions(addTransportOptions(command))
+  addJoinOptions(addWebSeedOptions(addTransportOptions(command)))
     .addOption(trackerOption())
     .addOption(
       new Option('--root <file>', 'the root.json that is believed, and nothing else').env(
@@ -86,18 +85,6 @@ export function addRunCommand(program: Command): void {
     .addOption(portOption())
     .addOption(uploadLimitOption())
     .addOption(downloadLimitOption())
-    .addOption(
-      new Option(
-        '--join <token>',
-        'join the fleet that this token is of; needed once, it is kept below --dir',
-      ).env('STARLING_JOIN'),
-    )
-    .addOption(
-      new Option('--control-port <port>', "where other hosts reach this one's control plane")
-        .argParser(parsePort)
-        .env('STARLING_CONTROL_PORT')
-        .default(0, 'the system gives one'),
-    )
     .addOption(
       new Option('--poll <duration>', 'how often the tracker is asked for news')
         .argParser(parseDuration)
@@ -135,8 +122,9 @@ async function run(options: RunOptions, { output, signal }: CommandContext): Pro
   const report = new EventReport({ output, now: () => performance.now() });
   const log = pino({ level: options.logLevel }, pino.destination({ fd: 2, sync: true }));
   await using resources = new AsyncDisposableStack();
-  const { identity } = new FetcherDirectory(options.dir);
-  const fleet = await openFleet(options, { log, signal });
+  const { identity, fleet: directory } = new FetcherDirectory(options.dir);
+  const own = { directory, identityPath: identity, log };
+  const fleet = await openMembership(options, own, { signal });
   if (fleet !== undefined) resources.use(fleet);
   const onWarning = (message: string, error: unknown) => {
     log.warn({ err: error }, message);
@@ -175,32 +163,6 @@ async function run(options: RunOptions, { output, signal }: CommandContext): Pro
   await untilAborted(signal);
   await resources.disposeAsync();
   output.result({ event: 'ended' }, 'the fetcher has ended');
-}
-
-/** Opens the control plane of a host that belongs to a fleet by its tracker, or is to join one. */
-async function openFleet(
-  options: RunOptions,
-  { log, signal }: { readonly log: Logger; readonly signal: AbortSignal },
-) {
-  const { members, fleet, open = false, join } = options;
-  if (members !== undefined || fleet !== undefined || open) {
-    if (join === undefined) return undefined;
-    throw new ConfigError(
-      'CONFIG_INVALID',
-      '--join says who belongs to the fleet; give it without --members, --fleet and --open',
-    );
-  }
-  const { openFleetLink } = await import('./fleet/open-fleet-link.ts');
-  const directory = new FetcherDirectory(options.dir);
-  return await openFleetLink(
-    { log, random: Math.random },
-    {
-      ...options,
-      directory: directory.fleet,
-      identityPath: options.identity ?? directory.identity,
-    },
-    { signal },
-  );
 }
 
 async function readRoot(path: string | undefined): Promise<string> {

@@ -1,10 +1,12 @@
 import {
+  addJoinOptions,
   addTransportOptions,
   appOption,
   defaultIdentity,
   formatBytes,
   hostOption,
   jsonOption,
+  openMembership,
   openTransport,
   Option,
   portOption,
@@ -15,12 +17,14 @@ import {
   uploadLimitOption,
   type Command,
   type CommandContext,
+  type JoinOptions,
   type TransportOptions,
 } from '../src/cli/index.ts';
+import type { FleetListener, FleetLog } from '../src/control/index.ts';
 import { ConfigError } from '../src/errors.ts';
 import type { SwarmStatus } from '../src/swarm/index.ts';
 
-interface SeedOptions extends TransportOptions {
+interface SeedOptions extends TransportOptions, JoinOptions {
   readonly store: string;
   readonly app?: readonly string[];
   readonly tracker?: readonly string[];
@@ -35,6 +39,7 @@ const examples = `
 Without images, all images of the store are seeded.
 
 Examples:
+  seeder seed --join "$(cat seeder.token)" --app hello --tracker http://tracker:7070
   seeder seed --members members --tracker http://tracker:7070
   seeder seed --fleet 12D3Koo… --credential seeder.credential --app hello --tracker http://tracker:7070
   seeder seed baf5rei… --members members --tracker http://tracker:7070 --upload-limit 2Gbit
@@ -45,7 +50,7 @@ export function addSeedCommand(program: Command): void {
     .command('seed')
     .description('serve images to the swarm until it is ended')
     .argument('[images...]', 'image ids or magnet links');
-  addTransportOptions(command)
+  addJoinOptions(addTransportOptions(command))
     .addOption(trackerOption())
     .addOption(storeOption())
     .addOption(hostOption())
@@ -84,7 +89,17 @@ async function runSeed(
   };
   await using resources = new AsyncDisposableStack();
   const identity = defaultIdentity(process.env);
-  const transport = await openTransport(options, identity, resources, onWarning);
+  const membership = await openMembership(
+    options,
+    {
+      directory: `${options.identity ?? identity}.fleet`,
+      identityPath: identity,
+      log: logTo(output),
+    },
+    { signal },
+  );
+  if (membership !== undefined) resources.use(membership);
+  const transport = await openTransport(options, identity, resources, onWarning, membership?.seal);
   const exchange = await Exchange.open(
     { store, durability: durable, random: Math.random, now: () => performance.now() },
     {
@@ -112,6 +127,7 @@ async function runSeed(
     },
     `seeding ${ids.length} image${ids.length === 1 ? '' : 's'} at port ${exchange.port}`,
   );
+  membership?.link.follow(onlyBelongs);
   await untilAborted(signal);
   // The last counters come when the connections are closed.
   await exchange[Symbol.asyncDispose]();
@@ -134,3 +150,21 @@ function outTeller(output: CommandContext['output']): (status: SwarmStatus) => v
     );
   };
 }
+
+/** A seeder follows nothing: its session is for its credential, and for who is revoked. */
+const onlyBelongs: FleetListener = {
+  follows: [],
+  settingsRevisions: () => ({}),
+  onSettings: () => undefined,
+  onPermits: () => undefined,
+  onNews: () => undefined,
+  onConnected: () => undefined,
+};
+
+/** What matters of the control plane, as lines. */
+const logTo = (output: CommandContext['output']): FleetLog => {
+  const say = (_details: object, message: string) => {
+    output.line(message);
+  };
+  return { debug: () => undefined, info: say, warn: say, error: say };
+};

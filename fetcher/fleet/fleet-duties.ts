@@ -1,9 +1,7 @@
-import type { FleetSettings } from '../../src/api/index.ts';
-import type { Permit } from '../../src/control/index.ts';
+import type { FleetListener, Permit, ToldSettings } from '../../src/control/index.ts';
 import type { EventReport } from '../event-report.ts';
 import type { Fetcher } from '../fetcher.ts';
 import type { Log } from '../guard.ts';
-import type { FleetListener } from './fleet-link.ts';
 
 export interface FleetDutiesComponents {
   readonly fetcher: Fetcher;
@@ -27,11 +25,12 @@ export class FleetDuties implements FleetListener {
     return this.#components.fetcher.settings.revisions();
   }
 
-  onSettings(app: string, settings: FleetSettings): void {
+  onSettings(app: string, settings: ToldSettings): void {
     const { fetcher, log } = this.#components;
+    const { revision, values } = settings;
     // What could not be kept is told again with the next session, since the revision stays behind.
-    fetcher.settings.apply(app, settings).catch((error: unknown) => {
-      log.error({ err: error, app, revision: settings.revision }, 'settings could not be taken');
+    fetcher.settings.apply(app, { revision, values }).catch((error: unknown) => {
+      log.error({ err: error, app, revision }, 'settings could not be taken');
     });
   }
 

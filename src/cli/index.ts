@@ -22,6 +22,7 @@ export * from './units.ts';
 export { starlingVersion } from './version.ts';
 export { addWebSeedOptions, webSeedsOf, type WebSeedOptions } from './web-seed-options.ts';
 export { addTransportOptions, openTransport, type TransportOptions } from './transport-options.ts';
+export { addJoinOptions, openMembership, type JoinOptions } from './join-options.ts';
 export {
   addOperatorOptions,
   openOperatorClient,

@@ -11,6 +11,13 @@ export type { CredentialVerifier } from './credential-verifier.ts';
 export { systemClock, type Clock } from './clock.ts';
 export { ControlNode, type ControlNodeComponents, type ControlNodeInit } from './control-node.ts';
 export type { Hint } from './hint.ts';
+export {
+  FleetLink,
+  type FleetLinkInit,
+  type FleetListener,
+  type FleetLog,
+  type ToldSettings,
+} from './fleet-link.ts';
 export { Hints, type HintsInit } from './hints.ts';
 export type { HostSession } from './host-session.ts';
 export { join, type JoinInit } from './join.ts';
@@ -23,6 +30,7 @@ export {
   type PeerIntroductionsComponents,
   type PeerIntroductionsInit,
 } from './peer-introductions.ts';
+export { openFleetLink, type FleetLinkOptions, type OpenedFleetLink } from './open-fleet-link.ts';
 export { PeerLinks, type PeerLinksInit } from './peer-links.ts';
 export { SessionServer, type SessionServerInit } from './session-server.ts';
 export {

@@ -47,3 +47,4 @@ export {
   type RevocationList,
 } from './revocation-list.ts';
 export { WatchedFile, type WatchedFileInit } from './watched-file.ts';
+export { readPrivateFile, replacePrivateFile } from './private-file.ts';

@@ -1,27 +1,34 @@
-import type { FleetSettings } from '../../src/api/index.ts';
-import {
-  ControlNode,
-  Hints,
-  join,
-  PeerLinks,
-  TrackerSession,
-  type ChannelReport,
-  type Clock,
-  type CredentialVerifier,
-  type Hint,
-  type Permit,
-  type TrackerMessage,
-} from '../../src/control/index.ts';
-import { isStarlingError } from '../../src/errors.ts';
+import { isStarlingError } from '../errors.ts';
+import { cancellableDelay } from '../swarm/index.ts';
 import {
   verifyCredential,
   type CredentialClaims,
   type FleetMembership,
   type Identity,
-} from '../../src/trust/sealed.ts';
-import { cancellableDelay } from '../../src/swarm/index.ts';
-import type { Log } from '../guard.ts';
-import type { MembershipFile, MembershipRecord } from './membership-record.ts';
+} from '../trust/sealed.ts';
+import type { Clock } from './clock.ts';
+import { ControlNode } from './control-node.ts';
+import type { CredentialVerifier } from './credential-verifier.ts';
+import type { Hint } from './hint.ts';
+import { Hints } from './hints.ts';
+import { join } from './join.ts';
+import type { MembershipFile, MembershipRecord } from './membership-file.ts';
+import type { ChannelReport, Permit, TrackerMessage } from './messages.ts';
+import { PeerLinks } from './peer-links.ts';
+import { TrackerSession } from './tracker-session.ts';
+
+/** Where it is told what happens, like pino. */
+export type FleetLog = Record<
+  'debug' | 'info' | 'warn' | 'error',
+  (details: object, message: string) => void
+>;
+
+/** The settings of one app, as a tracker tells them. */
+export interface ToldSettings {
+  readonly revision: number;
+  /** By NAME, or NAME@ZONE. */
+  readonly values: Readonly<Record<string, string | number | boolean>>;
+}
 
 export interface FleetLinkComponents {
   readonly identity: Identity;
@@ -30,7 +37,7 @@ export interface FleetLinkComponents {
   readonly file: MembershipFile;
   readonly clock: Clock;
   readonly random: () => number;
-  readonly log: Log;
+  readonly log: FleetLog;
 }
 
 export interface FleetLinkInit {
@@ -42,11 +49,11 @@ export interface FleetLinkInit {
   readonly version: string;
 }
 
-/** What a fetcher does with what it is told. */
+/** What a program does with what it is told. */
 export interface FleetListener {
   readonly follows: readonly { readonly app: string; readonly channel: string }[];
   settingsRevisions(): Record<string, number>;
-  onSettings(app: string, settings: FleetSettings): void;
+  onSettings(app: string, settings: ToldSettings): void;
   onPermits(permits: readonly Permit[]): void;
   /** There may be another release. */
   onNews(): void;
@@ -194,12 +201,7 @@ export class FleetLink implements AsyncDisposable {
         void this.#takeRevocations(message.text);
         return;
       case 'settings':
-        listener.onSettings(message.app, {
-          revision: message.revision,
-          values: Object.fromEntries(
-            Object.entries(message.values).map(([name, value]) => [name, String(value)]),
-          ),
-        });
+        listener.onSettings(message.app, message);
         return;
       case 'permits':
         listener.onPermits(message.permits);

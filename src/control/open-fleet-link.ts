@@ -1,24 +1,25 @@
-import { starlingVersion } from '../../src/cli/index.ts';
-import { listenAddress, parseJoinToken, systemClock } from '../../src/control/index.ts';
-import { ConfigError } from '../../src/errors.ts';
-import { durable } from '../../src/image/index.ts';
-import { Seal } from '../../src/swarm/index.ts';
-import { Identity } from '../../src/trust/sealed.ts';
-import type { Log } from '../guard.ts';
-import { FleetLink } from './fleet-link.ts';
-import { MembershipFile, type MembershipRecord } from './membership-record.ts';
+import { ConfigError } from '../errors.ts';
+import { Seal } from '../swarm/index.ts';
+import { Identity } from '../trust/sealed.ts';
+import { listenAddress } from './addresses.ts';
+import { systemClock } from './clock.ts';
+import { FleetLink, type FleetLog } from './fleet-link.ts';
+import { parseJoinToken } from './join-token.ts';
+import { MembershipFile, type MembershipRecord } from './membership-file.ts';
 
 export interface FleetLinkOptions {
   /** Where this host keeps how it belongs. */
   readonly directory: string;
   readonly identityPath: string;
-  /** The text of a join token, or the path of a file with one after an `@`. */
+  /** The text of a join token. */
   readonly join?: string | undefined;
   /** Where other hosts reach this one's control plane; port 0: the system gives one. */
   readonly host: string;
   readonly controlPort: number;
   readonly zone: string;
   readonly rack: string;
+  /** Of the program, for people. */
+  readonly version: string;
 }
 
 export interface OpenedFleetLink {
@@ -34,11 +35,11 @@ export interface OpenedFleetLink {
  *   TrackerError TRACKER_REFUSED when the fleet does not take it; StorageError; the signal's reason
  */
 export async function openFleetLink(
-  { log, random }: { readonly log: Log; readonly random: () => number },
+  { log, random }: { readonly log: FleetLog; readonly random: () => number },
   options: FleetLinkOptions,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<(OpenedFleetLink & AsyncDisposable) | undefined> {
-  const file = new MembershipFile({ durability: durable }, options);
+  const file = new MembershipFile(options);
   const kept = await file.read();
   const token = options.join === undefined ? undefined : parseJoinToken(options.join);
   if (kept === undefined && token === undefined) return undefined;
@@ -78,7 +79,7 @@ export async function openFleetLink(
         record,
         listen: [listenAddress(options.host, options.controlPort)],
         labels: labelsOf(options),
-        version: starlingVersion,
+        version: options.version,
       },
     ),
   );
