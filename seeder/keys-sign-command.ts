@@ -1,4 +1,5 @@
 import { deadlineOption, jsonOption, runCommand, type Command } from '../src/cli/index.ts';
+import { ConfigError } from '../src/errors.ts';
 import { addPublishOptions, expiresOption, signingKeyOption } from './keys-option.ts';
 import type { PartlySigned, PublishInit } from './publisher.ts';
 
@@ -37,6 +38,9 @@ export function addKeysSignCommands(keys: Command): void {
         const { addSignatures, loadKeyFiles } = await import('../src/trust/index.ts');
         const { readPartlySigned, writePartlySigned } = await import('./publisher.ts');
         const signers = await loadKeyFiles(options.key ?? []);
+        if (signers.length === 0) {
+          throw new ConfigError('CONFIG_MISSING', 'say with which key to sign: --key FILE');
+        }
         const files = await readPartlySigned(path);
         await writePartlySigned(
           path,

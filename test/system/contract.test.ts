@@ -29,7 +29,13 @@ const commands: readonly (readonly [program: ProgramName, ...command: string[]])
   ['seeder', 'release'],
   ['seeder', 'keys'],
   ['seeder', 'keys', 'init'],
+  ['seeder', 'keys', 'create'],
   ['seeder', 'keys', 'renew'],
+  ['seeder', 'keys', 'delegate'],
+  ['seeder', 'keys', 'undelegate'],
+  ['seeder', 'keys', 'rotate'],
+  ['seeder', 'keys', 'sign'],
+  ['seeder', 'keys', 'push'],
   ['seeder', 'identity'],
   ['seeder', 'torrent'],
   ['seeder', 'gateway'],
@@ -43,6 +49,7 @@ const commands: readonly (readonly [program: ProgramName, ...command: string[]])
   ['tracker', 'fleet', 'init'],
   ['tracker', 'fleet', 'credential'],
   ['tracker', 'fleet', 'revoke'],
+  ['tracker', 'online-key'],
   ['fetcher'],
   ['fetcher', 'run'],
   ['fetcher', 'fetch'],
@@ -80,7 +87,7 @@ describe('help and version', () => {
     for (const [program, ...command] of commands) {
       const { stdout } = await runProgram(program, [...command, '--help']);
       const listed = stdout.split(/^Commands:$/m)[1]?.split('\n\n')[0] ?? '';
-      const names = [...listed.matchAll(/^ {2}([a-z]+)/gm)].map(([, name]) => name);
+      const names = [...listed.matchAll(/^ {2}([a-z-]+)/gm)].map(([, name]) => name);
       for (const name of names.filter((other) => other !== 'help')) {
         expect(commands).toContainEqual([program, ...command, name]);
       }

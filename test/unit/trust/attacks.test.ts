@@ -73,6 +73,14 @@ describe('rollback', () => {
     expect(await offer(second)).toEqual(both('REPOSITORY_ROLLBACK'));
   });
 
+  test('of the timestamp alone, which names the newest of all else (checkNotLower)', async () => {
+    const { world, third, offer } = await attacked();
+    const old = forge(world.publisher, third, { timestamp: (signed) => (signed.version = 1) });
+    expect(await offer({ ...old, delegated: third.delegated })).toEqual(
+      both('REPOSITORY_ROLLBACK'),
+    );
+  });
+
   test("of a team's file under a new snapshot (checkNamedNotLower)", async () => {
     const { world, second, offer } = await attacked();
     const old = named(world, second, 'hello', 1);

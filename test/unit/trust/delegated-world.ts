@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { completeSet } from '../../../src/trust/complete-set.ts';
 import { delegateApp, undelegateApp } from '../../../src/trust/delegate.ts';
 import type { MetadataSet, MetadataUpdate } from '../../../src/trust/metadata-set.ts';
+import { ReleaseClient } from '../../../src/trust/release-client.ts';
 import { signReleaseFile } from '../../../src/trust/sign-release.ts';
 import { generateKey, type Keyring, type SigningKey } from '../../../src/trust/signing-key.ts';
 import {
@@ -15,6 +16,12 @@ import {
   type Publisher,
   type Signed,
 } from './repository.ts';
+
+/** These tests cut no power. */
+const nothingDurable = {
+  syncFile: () => Promise.resolve(),
+  syncDirectory: () => Promise.resolve(),
+};
 
 /**
  * A repository whose apps are released by teams: the owner delegates, a team signs its own file, and
@@ -49,11 +56,11 @@ export class DelegatedWorld {
   /** A host that follows these apps; on the same directory it is the same host, restarted. */
   host(apps?: readonly string[]) {
     const { directory, publisher } = this;
-    return this.repository.client({
-      directory,
-      root: publisher.root,
-      ...(apps === undefined ? {} : { apps }),
-    });
+    const { fetchMetadata } = this.repository;
+    return new ReleaseClient(
+      { fetchMetadata, durability: nothingDurable },
+      { directory, root: publisher.root, apps },
+    );
   }
 
   /** Signs snapshot and timestamp over what is new, and serves it. */
