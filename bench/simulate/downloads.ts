@@ -1,4 +1,9 @@
-import { hasRequestRoom, worthDoubling, type SourcePace } from '../../src/policy/index.ts';
+import {
+  answerPatienceMs,
+  hasRequestRoom,
+  worthDoubling,
+  type SourcePace,
+} from '../../src/policy/index.ts';
 import type { FarAsking } from './far-asking.ts';
 import { kinds, lanes, type SwarmState } from './swarm-state.ts';
 
@@ -105,6 +110,14 @@ export class Downloads {
       pickers[host]!.restore(piece);
     }
     this.#fillAll(host);
+  }
+
+  /** After what time a neighbour that says nothing any more is given up, in seconds. */
+  patienceSeconds(edge: number): number {
+    const { paces, spec, edges } = this.#state;
+    const latencySeconds = spec.latencySeconds[edges.distances[edge]!]!;
+    const pace = paces.of(edge, paces.windowBytes(edge, latencySeconds));
+    return answerPatienceMs(pace) / 1_000;
   }
 
   /** A host looks about. */

@@ -42,11 +42,11 @@ export const kinds = {
   death: 11,
 } as const;
 
-/** Times of src/swarm: news of pieces are gathered, if they come soon after others; hosts look about; who is silent is given up. */
-const times = { gatherSeconds: 0.002, tickSeconds: 1, silenceSeconds: 20 };
+/** Times of src/swarm: news of pieces are gathered, if they come soon after others; hosts look about. */
+const times = { gatherSeconds: 0.002, tickSeconds: 1 };
 
 /** Lanes of the event queue: messages by distance, news of pieces by distance, and these. */
-export const lanes = { news: 3, tick: 6, silence: 7 } as const;
+export const lanes = { news: 3, tick: 6 } as const;
 
 /** More than this is never asked of one neighbour at a time. */
 const mostOutstanding = 64;
@@ -83,7 +83,7 @@ export class SwarmState {
     const edges = this.edges.count;
     const news = latencySeconds.map((seconds) => seconds + times.gatherSeconds);
     this.queue = new EventQueue({
-      delaysSeconds: [...latencySeconds, ...news, times.tickSeconds, times.silenceSeconds],
+      delaysSeconds: [...latencySeconds, ...news, times.tickSeconds],
       flows: edges,
     });
     const byWindow = 1 + Math.ceil((1.25 * largestWindowBytes) / spec.pieceBytes);

@@ -210,7 +210,8 @@ export class Swarm {
     for (let edge = edges.first(host); edge < edges.first(host + 1); edge++) {
       this.#uploads.stopEdge(edge);
       requests.forgetWaiting(edges.others[edge]!);
-      queue.send(lanes.silence, kinds.notice, edges.others[edge]!, 0);
+      const other = edges.others[edge]!;
+      queue.plan(queue.now + this.#downloads.patienceSeconds(other), kinds.notice, other);
     }
   }
 

@@ -2,6 +2,7 @@
  * Pure decisions: what to request, and how good a transfer can be at best. No I/O, no clock and no
  * randomness of its own: what a decision depends on is passed in.
  */
+export { answerPatienceMs } from './answer-patience.ts';
 export { Bitfield } from './bitfield.ts';
 export { worthDoubling, type SourcePace } from './end-game.ts';
 export {

@@ -1,5 +1,6 @@
 import { PeerError, type StarlingError } from '../errors.ts';
 import {
+  answerPatienceMs,
   FarRequests,
   hasRequestRoom,
   PiecePicker,
@@ -46,8 +47,8 @@ interface Source {
 
 /** In what time a piece may come from a peer of which nothing is known. */
 const usualPieceMs = 250;
-/** A peer that owes us pieces and sends none for so long is given up. */
-const answerTimeoutMs = 20_000;
+/** Ticks are a second apart; after such a pause this process had not the processor, or was stopped. */
+const sleptMs = 2_500;
 /** How often a write that failed is tried again. */
 const retryWriteMs = 2_000;
 /** In the end game a piece is asked of so many peers. */
@@ -79,6 +80,7 @@ export class Download {
   #closed = false;
   #complete = false;
   #retryAtMs = 0;
+  #tickedMs: number | undefined;
   #lastVerifiedMs: number;
 
   constructor(components: DownloadComponents, events: DownloadEvents) {
@@ -389,9 +391,14 @@ export class Download {
   /** Called about once a second: gives up silent peers, tries again to write, asks for more. */
   tick(): void {
     const now = this.#now();
+    const hasSlept = now - (this.#tickedMs ?? now) > sleptMs;
+    this.#tickedMs = now;
     for (const [peer, source] of this.#sources) {
+      // What came while this process stood still has not been looked at yet.
+      if (hasSlept) source.sinceMs = now;
       if (source.pieces.size === 0 || this.#paused) continue;
-      if (this.#paceOf(peer, source).silentMs <= answerTimeoutMs) continue;
+      const pace = this.#paceOf(peer, source);
+      if (pace.silentMs <= answerPatienceMs(pace)) continue;
       peer.close(new PeerError('PEER_TIMEOUT', `${peer.address} answers no requests`));
     }
     if (!this.#paused) {

@@ -389,6 +389,22 @@ test('at the end a piece that a silent peer owes is asked of another, and taken 
   expect(world.completions).toBe(1);
 });
 
+test('who has sent pieces quickly and stops is let go soon, unless we stood still ourselves', () => {
+  const world = new World(roomy);
+  const fast = world.add(all);
+  fast.peer.tally = { ...fast.peer.tally, rateBytesPerSecond: 1e9 };
+  world.nowMs = 1_000;
+  world.download.tick();
+  world.nowMs = 9_000;
+  world.download.tick();
+  expect(fast.peer.closed).toBe(false);
+  for (const nowMs of [10_000, 11_000, 12_000]) {
+    world.nowMs = nowMs;
+    world.download.tick();
+  }
+  expect(fast.peer.closed).toBe(true);
+});
+
 test('who owes pieces and sends nothing for long is let go, and others are asked', () => {
   const world = new World(roomy);
   const silent = world.add(all);
