@@ -42,7 +42,7 @@ export const scenarios: readonly Scenario[] = [
   { name: 'late', title: '16 hosts, four of them come late', ...usual, lateShare: 0.25 },
   {
     name: 'seed-leaves',
-    title: '16 hosts, the seed dies after 1.02 copies',
+    title: '16 hosts, the seed dies when each piece is at another host',
     ...usual,
     fault: 'seed-leaves',
   },
