@@ -7,10 +7,17 @@ import {
   completeSet,
   isOnlineKey,
   mergeUpdate,
+  rootVersion,
   summarizeSet,
   verifyUpdate,
 } from '../src/trust/index.ts';
-import type { Expiry, MetadataSet, MetadataSummary } from '../src/trust/index.ts';
+import type {
+  ChannelName,
+  Expiry,
+  MetadataSet,
+  MetadataSummary,
+  Release,
+} from '../src/trust/index.ts';
 import type { MetadataUpdate, SigningKey } from '../src/trust/index.ts';
 import { durableFiles, storageError, temporarySuffix } from './durable-file.ts';
 import type { DurableFiles } from './durable-file.ts';
@@ -45,6 +52,18 @@ export interface CurrentSet {
 /** Of superseded snapshots and targets, so many versions stay for clients that are just reading. */
 const keptVersions = 50;
 
+/** What a tracker serves: all roots that it has, the newest last, and the newest set. */
+export interface Published {
+  readonly roots: readonly string[];
+  readonly set?: MetadataSet | undefined;
+}
+
+/** Where several trackers agree on what is published. */
+export interface ReleaseShare {
+  /** @throws RepositoryError, StoreError: then it is not served */
+  commit(published: Published): Promise<void>;
+}
+
 /**
  * The TUF repository of the tracker: files that any static server could serve. A pushed set is
  * taken only when it verifies and moves forward, and then as a whole: versioned files are on disk
@@ -59,6 +78,8 @@ export class ReleaseStore {
   readonly #onlineKey: SigningKey | undefined;
   readonly #expiry: Partial<Expiry>;
   #current: CurrentSet | undefined;
+  readonly #listeners = new Set<(channels: readonly ChannelName[]) => void>();
+  #share: ReleaseShare | undefined;
   /** Pushes run one after the other, each against what the one before it left. */
   #lastPush: Promise<unknown> = Promise.resolve();
 
@@ -107,6 +128,38 @@ export class ReleaseStore {
     return this.#current;
   }
 
+  /** All that others need to serve the same. */
+  get published(): Published {
+    return { roots: this.#roots.texts, set: this.#current?.set };
+  }
+
+  /** Tells which channels name other images, whenever something was published. @returns what stops it */
+  onRelease(listener: (channels: readonly ChannelName[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** From now on nothing is served before it was committed there. */
+  shareWith(share: ReleaseShare): void {
+    this.#share = share;
+  }
+
+  /**
+   * Takes over what another tracker has published, verified as if it was pushed here.
+   * @throws as push and pushRoot
+   */
+  mirror({ roots, set }: Published): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const root of roots) {
+        if (rootVersion(root) <= this.#roots.newestVersion) continue;
+        this.#roots.check(root);
+        await this.#roots.add(root);
+      }
+      if (set === undefined || set.timestamp === this.#current?.set.timestamp) return;
+      await this.#serve(this.#verified(this.root, set));
+    });
+  }
+
   /** Whether root lets this tracker sign snapshot and timestamp. */
   get signsOnline(): boolean {
     return this.#onlineKey !== undefined && isOnlineKey(this.root, this.#onlineKey);
@@ -145,6 +198,7 @@ export class ReleaseStore {
       const next = this.#underRoot(root, update);
       const version = await this.#roots.add(root);
       if (next !== undefined) await this.#publish(next);
+      else await this.#share?.commit(this.published);
       return version;
     });
   }
@@ -183,11 +237,20 @@ export class ReleaseStore {
   }
 
   async #publish(next: MetadataSet): Promise<CurrentSet> {
+    await this.#share?.commit({ ...this.published, set: next });
+    return this.#serve(next);
+  }
+
+  async #serve(next: MetadataSet): Promise<CurrentSet> {
+    const before = this.#current?.summary.releases ?? [];
     const summary = summarizeSet(next);
     await this.#write(next, summary);
-    this.#current = { set: next, summary };
+    const current = { set: next, summary };
+    this.#current = current;
     await this.#tidy();
-    return this.#current;
+    const channels = changedChannels(before, summary.releases);
+    for (const listener of this.#listeners) listener(channels);
+    return current;
   }
 
   /** What is served under a new root; undefined when that is what was served before. */
@@ -310,3 +373,19 @@ const notOnline = (): RepositoryError =>
     'What was pushed has no snapshot and timestamp, and root does not let this tracker sign them: push all of the set, signed by the keys of snapshot and timestamp, or let root name the tracker\'s key for both ("seeder keys init --online", "seeder keys rotate online")',
     { evidence: { role: 'snapshot' } },
   );
+
+/** Whose image is another than before. */
+const changedChannels = (
+  before: readonly Release[],
+  now: readonly Release[],
+): readonly ChannelName[] => {
+  const known = new Set(
+    before.map(({ app, channel, imageId, release }) => [app, channel, imageId, release].join(' ')),
+  );
+  return now
+    .filter(
+      ({ app, channel, imageId, release }) =>
+        !known.has([app, channel, imageId, release].join(' ')),
+    )
+    .map(({ app, channel }) => ({ app, channel }));
+};

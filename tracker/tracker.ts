@@ -25,6 +25,7 @@ import { AuditedCalls } from './fleet/audited-calls.ts';
 import { memberRoutes } from './fleet/member-routes.ts';
 import { openFleet, type OpenedFleet } from './fleet/open-fleet.ts';
 import { settingsRoutes } from './fleet/settings-routes.ts';
+import { SharedReleases } from './fleet/shared-releases.ts';
 import { createLog } from './log.ts';
 import { TrackerMetrics } from './metrics.ts';
 import { openOnlineKey } from '../src/trust/index.ts';
@@ -117,6 +118,7 @@ export async function startTracker(
     resolve(config.directory),
     config,
   );
+  if (fleet !== undefined) await shareReleases(parts, fleet);
   const { app, tls } = await openServers(parts);
   let udp: UdpServer | undefined;
   try {
@@ -173,6 +175,29 @@ async function openParts(config: TrackerConfig, components: TrackerComponents): 
     ...{ config, log, releases, resigner, token, operators, observer, now },
     ...{ swarms, announcer, metrics, monotonicMs },
   };
+}
+
+/** Keeps releases the same on all trackers of the fleet, and tells hosts of new ones. */
+async function shareReleases(
+  { releases, log }: Parts,
+  { fleet, resources }: OpenedFleet,
+): Promise<void> {
+  const shared = new SharedReleases({ store: fleet.store, releases, log });
+  await shared.start();
+  const ending = new AbortController();
+  const following = shared.follow(ending.signal).catch((error: unknown) => {
+    if (!ending.signal.aborted)
+      log.error({ err: error }, 'releases of other trackers are not followed');
+  });
+  resources.defer(
+    releases.onRelease((channels) => {
+      fleet.tellNews(channels);
+    }),
+  );
+  resources.defer(async () => {
+    ending.abort();
+    await following;
+  });
 }
 
 interface Servers {
@@ -264,7 +289,7 @@ function running(
 ): Tracker {
   let closed: Promise<void> | undefined;
   const ending = new AbortController();
-  const resigning = resigner.run(ending.signal);
+  const resigning = resignAlone(resigner, listening.fleet, ending.signal);
   const close = () => {
     signal?.removeEventListener('abort', onAbort);
     ending.abort();
@@ -294,6 +319,17 @@ function running(
     tokenPath: token.path,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Of several trackers one signs again: no version of a file may have two contents. */
+async function resignAlone(
+  resigner: Resigner,
+  opened: OpenedFleet | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  if (opened === undefined) return await resigner.run(signal);
+  const onElected = (elected: AbortSignal) => resigner.run(AbortSignal.any([elected, signal]));
+  await opened.fleet.store.elect('resigner', { signal, onElected });
 }
 
 /** Requests under way get some time to end; then their connections are cut. */

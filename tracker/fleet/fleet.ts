@@ -41,6 +41,9 @@ export interface FleetInit {
 
 const fleetKeyName = 'fleet.key';
 const ownKeyName = 'control.key';
+/** Of more channels than these at once nothing is said: hosts look again by themselves. */
+const mostNews = 256;
+const mostHints = 16;
 /** A tracker makes its own credential anew long before it ends. */
 const ownRenewalShare = 0.5;
 
@@ -181,6 +184,13 @@ export class Fleet implements AsyncDisposable {
       if (!signal.aborted) this.#components.log.error({ err: error, prefix }, 'a watch has ended');
     });
     this.#resources.defer(() => watching);
+  }
+
+  /** Tells hosts, by sessions and by hints, that these channels may name other images. */
+  tellNews(channels: readonly { readonly app: string; readonly channel: string }[]): void {
+    if (channels.length === 0) return;
+    this.#sessions.tellAll({ type: 'news', channels: channels.slice(0, mostNews) });
+    for (const { app, channel } of channels.slice(0, mostHints)) this.#hint({ app, channel });
   }
 
   #onSettings({ key, value, revision }: Change): void {
