@@ -72,22 +72,19 @@ export class PermitBook {
   }
 
   /**
-   * Opens what was kept. What is damaged counts as nothing, and is said: leases hold all the same, and
-   * an epoch that is acted on twice finds its release current, or tries it once more.
-   * @throws StorageError when it can't be read
+   * Opens what was kept. What is damaged or can't be read counts as nothing, and is said: leases hold
+   * all the same, and an epoch that is acted on twice finds its release current, or tries it once more.
    */
   static async open(components: PermitBookComponents, init: PermitBookInit): Promise<PermitBook> {
     const { path } = init;
-    const text = await onDisk('Reading the permits', path, () =>
-      readSmallFile(path, maxRecordBytes),
-    );
     let record: BookRecord = { heard: 0, acted: 0, numbered: 0 };
     try {
+      const text = await readSmallFile(path, maxRecordBytes);
       if (text !== undefined) record = recordSchema.parse(JSON.parse(text));
     } catch (error) {
       components.log.error(
         { err: error, path },
-        'what was kept of permits is damaged; the epochs of rollouts are learnt anew',
+        'what was kept of permits can not be read; the epochs of rollouts are learnt anew',
       );
     }
     return new PermitBook(components, init, record);

@@ -125,7 +125,8 @@ test('what can not be written is neither told nor acted on, and can be when it i
 
 test('a damaged book is begun anew, and is whole after the next order', async () => {
   const path = join(await temporaryDirectory(), 'permits.json');
-  for (const text of ['', '{"heard":9', '{"heard":-1,"acted":0,"numbered":0}', '[]', '\0\0\0']) {
+  const negative = '{"heard":-1,"acted":0,"numbered":0}';
+  for (const text of ['', '{"heard":9', negative, '[]', '\0\0\0', ' '.repeat(5_000)]) {
     await writeFile(path, text);
     const book = await openBook(path);
     expect(book).toMatchObject({ heard: 0, acted: 0 });
