@@ -4,7 +4,7 @@ import type { Generation } from './generation-record.ts';
 import type { Log } from './guard.ts';
 import type { Supplies } from './needs.ts';
 import type { RunningSettings } from './settings/running-settings.ts';
-import type { HealthReport } from './supervisor.ts';
+import type { AppCondition, HealthReport } from './supervisor.ts';
 
 export interface ActivationComponents {
   readonly durability: Durability;
@@ -14,6 +14,8 @@ export interface ActivationComponents {
   readonly random: () => number;
   /** Is told what is started, and has the newest values for each start of its app. */
   readonly running?: RunningSettings;
+  /** What status() says of the generation, or of how its app does, may be something else. */
+  readonly onChange?: (() => void) | undefined;
 }
 
 export interface ActivationInit {
@@ -47,6 +49,11 @@ export interface ActivationProgress {
 export interface ActivationOptions {
   readonly signal: AbortSignal;
   readonly onProgress?: (event: ActivationProgress) => void;
+  /**
+   * Asked when all is ready and nothing was touched, while status() says `activating` already: who is
+   * told that it began must not see that nothing goes on. When it throws nothing is touched.
+   */
+  readonly begin?: (() => Promise<void>) | undefined;
 }
 
 export interface ActivationStatus {
@@ -55,6 +62,10 @@ export interface ActivationStatus {
     'empty' | 'activating' | 'running' | 'restarting' | 'files' | 'stopped' | 'starting';
   /** The current generation; while activating the one that is tried. */
   readonly generation: Generation | undefined;
+  /** How the app of the current generation does; undefined: none is run. */
+  readonly condition: AppCondition | undefined;
+  /** The newest generation of all, when it failed. */
+  readonly lastFailed: Generation | undefined;
   readonly pid: number | undefined;
   readonly restarts: number;
   readonly lastExit: string | undefined;

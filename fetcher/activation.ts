@@ -15,7 +15,7 @@ import type { Candidate } from './app-runner.ts';
 import { AppRunner } from './app-runner.ts';
 import type { Generation } from './generation-record.ts';
 import { Generations } from './generations.ts';
-import { generationBefore, prunable } from './go-back.ts';
+import { generationBefore, noGeneration, prunable, rollbackTarget } from './go-back.ts';
 import { planLaunch } from './launch-plan.ts';
 import { unmetNeeds } from './needs.ts';
 import { endStaleProcesses } from './process-record.ts';
@@ -38,6 +38,7 @@ export class Activation implements AsyncDisposable {
   #ran: Candidate | undefined;
   /** The generation that is tried just now. */
   #trying: Generation | undefined;
+  #lastFailed: Generation | undefined;
   #since: Date;
 
   constructor(components: ActivationComponents, init: ActivationInit) {
@@ -65,6 +66,8 @@ export class Activation implements AsyncDisposable {
     return await this.#inTurn(options.signal, async (signal) => {
       await this.#runner.stop();
       const removed = await this.#generations.open();
+      const newest = (await this.#generations.list()).at(-1);
+      if (newest?.state === 'failed') this.#lastFailed = newest;
       const stale = await endStaleProcesses(this.#init.directory);
       if (stale) this.#components.log.warn({ ...stale }, 'ended an app that a fetcher left');
       const found = await this.#generations.current();
@@ -82,7 +85,8 @@ export class Activation implements AsyncDisposable {
    * Activates an image as a new generation. The old app is stopped when all of the new generation is
    * on disk. When it is aborted the generation before is back, or nothing runs if this Activation
    * is being disposed of.
-   * @throws ConfigError CONFIG_NEEDS_UNMET, ImageError IMAGE_MANIFEST; nothing was touched.
+   * @throws ConfigError CONFIG_NEEDS_UNMET, ImageError IMAGE_MANIFEST, what `begin` throws; nothing
+   *   was touched.
    * @throws ActivationError ACTIVATION_START or ACTIVATION_UNHEALTHY; the generation is `failed` and
    *   the one before it is back.
    * @throws StorageError; the generation before is back.
@@ -98,6 +102,12 @@ export class Activation implements AsyncDisposable {
       this.#tell(options, 'written', generation);
       const tree = (await this.#generations.treeOf(generation)) ?? image.tree;
       const { manifest } = image;
+      try {
+        await this.#begin(generation, options);
+      } catch (error) {
+        await this.#generations.remove([generation.number]);
+        throw error;
+      }
       return await this.#change({ generation, tree, manifest, plan }, { ...options, signal });
     });
   }
@@ -110,9 +120,25 @@ export class Activation implements AsyncDisposable {
    */
   async rollback(options: ActivationOptions & { readonly to?: number }): Promise<Generation> {
     return await this.#inTurn(options.signal, async (signal) => {
-      const generation = await this.#rollbackTarget(options.to);
+      const generation = await this.#targetOf(options.to);
       if (generation.number === this.#current?.number) return generation;
       return await this.#change(await this.#candidate(generation), { ...options, signal });
+    });
+  }
+
+  /**
+   * Leaves an image, if it is the current one: goes back to the generation before it.
+   * @throws as rollback
+   */
+  async leave(imageId: string, options: ActivationOptions): Promise<void> {
+    await this.#inTurn(options.signal, async (signal) => {
+      if (this.#current?.imageId !== imageId) {
+        await options.begin?.();
+        return;
+      }
+      const candidate = await this.#candidate(await this.#targetOf(undefined));
+      await this.#begin(candidate.generation, options);
+      await this.#change(candidate, { ...options, signal });
     });
   }
 
@@ -145,6 +171,8 @@ export class Activation implements AsyncDisposable {
     return {
       state: this.#state(),
       generation,
+      condition: app?.condition,
+      lastFailed: this.#lastFailed,
       pid: app?.pid,
       restarts: app?.restarts ?? 0,
       lastExit: app?.lastExit,
@@ -230,6 +258,17 @@ export class Activation implements AsyncDisposable {
     return before;
   }
 
+  async #begin(generation: Generation, { begin }: ActivationOptions): Promise<void> {
+    if (begin === undefined) return;
+    this.#setTrying(generation);
+    try {
+      await begin();
+    } catch (error) {
+      this.#setTrying(undefined);
+      throw error;
+    }
+  }
+
   /** From the current generation to another, or back to it. */
   async #change(candidate: Candidate, options: ActivationOptions): Promise<Generation> {
     const { generation } = candidate;
@@ -252,6 +291,7 @@ export class Activation implements AsyncDisposable {
         generation.state === 'healthy'
           ? generation
           : await this.#generations.update({ ...generation, state: 'healthy' });
+      if (generation.number > (this.#lastFailed?.number ?? 0)) this.#lastFailed = undefined;
       this.#setCurrent(healthy);
       this.#ran = candidate;
       this.#tell(options, 'healthy', generation);
@@ -303,7 +343,9 @@ export class Activation implements AsyncDisposable {
   }
 
   async #markFailed(generation: Generation, error: Error): Promise<void> {
-    await this.#generations.update({ ...generation, state: 'failed', reason: error.message });
+    const failed: Generation = { ...generation, state: 'failed', reason: error.message };
+    this.#lastFailed = failed;
+    await this.#generations.update(failed);
   }
 
   /** With the values that it ran with before, if those of now do not do. */
@@ -324,24 +366,14 @@ export class Activation implements AsyncDisposable {
   /** How a generation on disk is run here. */
   async #candidate(generation: Generation): Promise<Candidate> {
     const tree = await this.#generations.treeOf(generation);
-    if (tree === undefined) throw this.#noGeneration(`the tree of ${generation.number} is gone`);
+    if (tree === undefined)
+      throw noGeneration(generation, `the tree of ${generation.number} is gone`);
     const manifest = await readManifest(tree);
     return { generation, tree, manifest, plan: planLaunch(manifest, this.#init.supplies) };
   }
 
-  async #rollbackTarget(to: number | undefined): Promise<Generation> {
-    const usable = await this.#usable();
-    const healthy = usable.filter((generation) => generation.state === 'healthy');
-    const has = healthy.map(({ number }) => number).join(', ') || 'none';
-    if (to !== undefined) {
-      const target = healthy.find((generation) => generation.number === to);
-      if (target) return target;
-      throw this.#noGeneration(`generation ${to} is not a healthy one here (healthy: ${has})`);
-    }
-    const target = this.#current ? generationBefore(this.#current, usable) : healthy.at(-1);
-    if (target) return target;
-    const from = this.#current?.number ?? 'nothing';
-    throw this.#noGeneration(`there is no healthy generation before ${from} (healthy: ${has})`);
+  async #targetOf(to: number | undefined): Promise<Generation> {
+    return rollbackTarget(await this.#usable(), { ...this.#init, current: this.#current, to });
   }
 
   async #usable(): Promise<Generation[]> {
@@ -350,23 +382,16 @@ export class Activation implements AsyncDisposable {
     return all.filter((_, index) => trees[index] !== undefined);
   }
 
-  #noGeneration(why: string): ActivationError {
-    const { app, channel } = this.#init;
-    return new ActivationError(
-      'ACTIVATION_NO_GENERATION',
-      `${app}/${channel} can't go back: ${why}. List the generations and name one that is healthy.`,
-      { evidence: { app, channel, current: this.#current?.number } },
-    );
-  }
-
   #setCurrent(generation: Generation | undefined): void {
     this.#current = generation;
     this.#since = this.#components.now();
+    this.#components.onChange?.();
   }
 
   #setTrying(generation: Generation | undefined): void {
     this.#trying = generation;
     this.#since = this.#components.now();
+    this.#components.onChange?.();
   }
 
   #state(): ActivationStatus['state'] {

@@ -25,6 +25,7 @@ export interface AppRunnerComponents {
   readonly now: () => Date;
   readonly random: () => number;
   readonly running?: RunningSettings | undefined;
+  readonly onChange?: (() => void) | undefined;
 }
 
 export interface AppRunnerInit {

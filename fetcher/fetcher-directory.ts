@@ -41,6 +41,11 @@ export class FetcherDirectory {
     return join(this.apps, app, channel);
   }
 
+  /** What the rollouts of one followed channel have said, and what was done. */
+  permits(app: string, channel: string): string {
+    return join(this.channel(app, channel), 'permits.json');
+  }
+
   /** What the fleet says of the settings of apps. */
   get settings(): string {
     return join(this.path, 'settings');

@@ -6,12 +6,14 @@ import type {
   RollbackRequest,
   SwarmLimitChangeRequest,
 } from '../src/api/index.ts';
+import type { ChannelReport, Permit } from '../src/control/index.ts';
 import { ConfigError, RepositoryError } from '../src/errors.ts';
 import { durable, ImageStore, removeTree, type TreeDurability } from '../src/image/index.ts';
 import { cancellableDelay, Exchange, type SwarmStatus } from '../src/swarm/index.ts';
 import { Activation } from './activation.ts';
 import { defaultConfig, type FetcherConfig } from './config.ts';
 import { FetcherDirectory } from './fetcher-directory.ts';
+import { PermitBook } from './fleet/permit-book.ts';
 import { Follower, type FollowerEvent } from './follower.ts';
 import type { Generation } from './generation-record.ts';
 import type { Log } from './guard.ts';
@@ -28,6 +30,11 @@ export interface FetcherComponents {
   readonly durability?: TreeDurability;
   readonly random?: () => number;
   readonly onEvent?: (event: FetcherEvent) => void;
+  /**
+   * In a fleet with trackers: its time in milliseconds since 1970, never behind it; undefined while it
+   * is not known, or this host does not belong. Without it releases that have a plan are not activated.
+   */
+  readonly fleetTimeMs?: (() => number | undefined) | undefined;
 }
 
 export type FetcherEvent =
@@ -88,6 +95,7 @@ export class Fetcher implements AsyncDisposable {
     const holder: { fetcher?: Fetcher } = {};
     const parts = await openParts(components, config, directory, resources, {
       onActivated: async () => holder.fetcher?.prune(),
+      onLeft: async (imageId) => holder.fetcher?.leave(imageId),
       onWarning: (message, error) => holder.fetcher?.warn(message, error),
     });
     const fetcher = new Fetcher(components, config, parts, resources.move());
@@ -206,6 +214,20 @@ export class Fetcher implements AsyncDisposable {
     return follower.activation.rollback({ signal, ...(to === undefined ? {} : { to }) });
   }
 
+  /** What a tracker says of rollouts. */
+  onPermits(permits: readonly Permit[]): void {
+    for (const follower of this.#parts.followers) {
+      const { app, channel } = follower;
+      const own = permits.filter((permit) => permit.app === app && permit.channel === channel);
+      if (own.length > 0) follower.onPermits(own);
+    }
+  }
+
+  /** Who is told how each channel is here: now, and whenever something of it changes. */
+  onReport(listener: (report: ChannelReport) => void): void {
+    for (const { reporter } of this.#parts.followers) reporter.onChange(listener);
+  }
+
   async #poll(): Promise<void> {
     const { signal } = this.#ending;
     const random = this.#components.random ?? Math.random;
@@ -263,15 +285,20 @@ export class Fetcher implements AsyncDisposable {
     for (const { activation } of followers) {
       for (const imageId of await activation.prune({ signal })) unused.add(imageId);
     }
-    const used = await Promise.all(followers.map(({ activation }) => activation.imagesInUse()));
-    for (const imageId of unused) {
-      if (used.some((images) => images.has(imageId))) continue;
-      await exchange.leave(imageId);
-      await store.remove(imageId);
-    }
+    for (const imageId of unused) await this.leave(imageId);
     for (const imageId of await store.listIncoming()) {
       if (exchange.swarm(imageId) === undefined) await removeTree(store.incomingPath(imageId));
     }
+  }
+
+  /** Removes an image, unless a generation has it, or it waits to be activated. */
+  async leave(imageId: string): Promise<void> {
+    const { store, exchange, followers } = this.#parts;
+    for (const { activation, prefetched } of followers) {
+      if (prefetched === imageId || (await activation.imagesInUse()).has(imageId)) return;
+    }
+    await exchange.leave(imageId);
+    await store.remove(imageId);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -290,6 +317,7 @@ async function openParts(
   resources: AsyncDisposableStack,
   hooks: {
     onActivated: () => Promise<void>;
+    onLeft: (imageId: string) => Promise<void>;
     onWarning: (message: string, error: unknown) => void;
   },
 ): Promise<Parts> {
@@ -335,8 +363,16 @@ async function openParts(
     const api = await openSettingsApi({ running, log }, where);
     if (api !== undefined) resources.use(api);
     channels.push({ app, channel, running, api });
+    const { fleetTimeMs } = components;
+    const permits = await PermitBook.open(
+      { durability, log, fleetTimeMs: fleetTimeMs ?? (() => undefined) },
+      { path: directory.permits(app, channel) },
+    );
+    const onChange = () => {
+      follower.reporter.changed();
+    };
     const activation = new Activation(
-      { durability, log, now: () => new Date(), random, running },
+      { durability, log, now: () => new Date(), random, running, onChange },
       {
         directory: directory.channel(app, channel),
         app,
@@ -348,17 +384,17 @@ async function openParts(
       },
     );
     resources.use(activation);
-    followers.push(
-      new Follower(
-        { releases, exchange, activation, settings: ofApp },
-        {
-          app,
-          channel,
-          onEvent: (event) => components.onEvent?.({ app, channel, ...event }),
-          onActivated: hooks.onActivated,
-        },
-      ),
+    const follower: Follower = new Follower(
+      { releases, exchange, activation, settings: ofApp, permits, log },
+      {
+        app,
+        channel,
+        hasFleet: fleetTimeMs !== undefined,
+        onEvent: (event) => components.onEvent?.({ app, channel, ...event }),
+        ...hooks,
+      },
     );
+    followers.push(follower);
   }
   for (const ofApp of settings) {
     const { app } = ofApp;

@@ -16,6 +16,8 @@ export interface SupervisorComponents {
   readonly now: () => Date;
   /** A number from 0 to 1, exclusive. */
   readonly random: () => number;
+  /** The condition of the app is another one. */
+  readonly onChange?: (() => void) | undefined;
 }
 
 /** What may be another with each start of an app. */
@@ -41,7 +43,17 @@ export interface HealthReport {
   readonly inARow: number;
 }
 
+/**
+ * How an app does. `starting`: it was not healthy since it was started, and still has time for that.
+ * `ill`: it has ended, misses the deadline of its check, or fails it again and again.
+ */
+export type AppCondition = 'starting' | 'well' | 'ill';
+
+/** So many probes in a row make an app ill that was well: one is missed under load. */
+const missesOfIll = 3;
+
 export interface SupervisorStatus {
+  readonly condition: AppCondition;
   readonly state: 'starting' | 'running' | 'restarting' | 'stopped';
   readonly since: Date;
   readonly pid: number | undefined;
@@ -65,6 +77,8 @@ export class Supervisor {
   #running: Promise<void> | undefined;
   #app: AppProcess | undefined;
   #state: SupervisorStatus['state'] = 'starting';
+  #condition: AppCondition = 'starting';
+  #startedAtMs = 0;
   #since: Date;
   #restarts = 0;
   #lastExit: string | undefined;
@@ -80,6 +94,7 @@ export class Supervisor {
 
   /** Starts the app and keeps it running until it is stopped. */
   start(): void {
+    this.#startedAtMs = this.#components.now().getTime();
     this.#running ??= this.#supervise();
   }
 
@@ -115,6 +130,7 @@ export class Supervisor {
 
   status(): SupervisorStatus {
     return {
+      condition: this.#condition,
       state: this.#state,
       since: this.#since,
       pid: this.#app?.pid,
@@ -135,6 +151,7 @@ export class Supervisor {
       if (stop.aborted) return;
       this.#lastExit = end;
       if (this.#init.health === undefined) this.#healthy.reject(this.#startError());
+      if (this.#condition === 'well' || this.#isLate(this.#init.health)) this.#setCondition('ill');
       if (now().getTime() - startedAt >= restart.resetAfterMs) attempt = 0;
       const delayMs = restartDelayMs(attempt, random(), restart);
       log.warn({ generation, end, delayMs }, 'the app ended; it is started again');
@@ -199,6 +216,7 @@ export class Supervisor {
     try {
       if (health === undefined) {
         await sleep(settleMs, undefined, { signal });
+        this.#setCondition('well');
         this.#healthy.resolve(undefined);
         return;
       }
@@ -207,7 +225,7 @@ export class Supervisor {
         const last = this.#health;
         const inARow = last?.ok === result.ok ? last.inARow + 1 : 1;
         this.#health = { ...result, at: this.#components.now(), inARow };
-        if (result.ok && inARow >= health.successes) this.#healthy.resolve(undefined);
+        this.#judge(health, this.#health);
         if (last?.ok !== result.ok) {
           this.#components.log.info({ generation: this.#init.generation, ...result }, 'health');
         }
@@ -216,6 +234,22 @@ export class Supervisor {
     } catch (error) {
       if (!signal.aborted) this.#components.log.error({ err: error }, 'health is no longer probed');
     }
+  }
+
+  #judge(health: HealthPlan, { ok, inARow }: HealthReport): void {
+    if (ok) {
+      if (inARow < health.successes) return;
+      this.#setCondition('well');
+      this.#healthy.resolve(undefined);
+    } else if (this.#condition === 'well' ? inARow >= missesOfIll : this.#isLate(health)) {
+      this.#setCondition('ill');
+    }
+  }
+
+  /** Whether an app should be healthy by now. Nothing can tell that of one without a check that ended. */
+  #isLate(health: HealthPlan | undefined): boolean {
+    if (health === undefined) return true;
+    return this.#components.now().getTime() - this.#startedAtMs >= health.deadlineMs;
   }
 
   async #watchOutput(signal: AbortSignal): Promise<void> {
@@ -227,6 +261,12 @@ export class Supervisor {
         log.error({ err: error, path: output.path }, 'the output of the app can not be bounded');
       });
     }
+  }
+
+  #setCondition(condition: AppCondition): void {
+    if (condition === this.#condition) return;
+    this.#condition = condition;
+    this.#components.onChange?.();
   }
 
   #setState(state: SupervisorStatus['state']): void {

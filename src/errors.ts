@@ -78,9 +78,12 @@ export class TrackerError extends StarlingError<
   'TRACKER_UNREACHABLE' | 'TRACKER_REFUSED' | 'TRACKER_FAILED'
 > {}
 
-/** What was activated: it did not start, did not become healthy, or there is nothing to go back to. */
+/** What was activated: it did not start, did not become healthy, may not begin, or can't go back. */
 export class ActivationError extends StarlingError<
-  'ACTIVATION_START' | 'ACTIVATION_UNHEALTHY' | 'ACTIVATION_NO_GENERATION'
+  | 'ACTIVATION_START'
+  | 'ACTIVATION_UNHEALTHY'
+  | 'ACTIVATION_NO_GENERATION'
+  | 'ACTIVATION_NOT_PERMITTED'
 > {}
 
 /** A deadline that the caller set has passed. */

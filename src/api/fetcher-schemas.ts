@@ -52,6 +52,7 @@ const channelStatus = z.object({
     'activating',
     'waiting',
     'waiting-for-settings',
+    'waiting-for-permit',
     'failed',
     'refused',
   ]),

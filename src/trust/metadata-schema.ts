@@ -80,11 +80,15 @@ const snapshotSigned = z.looseObject({
     }),
 });
 
+/** How long a plan may be, in characters. */
+export const maxPlanCharacters = 4_096;
+
 /** What a release says beside the hash; later versions of Starling may say more. */
 export const releaseCustom = z.looseObject({
   image: z.string().max(100),
   release: version,
   version: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$/, 'is not the version of an image'),
+  rollout: z.string().min(1).max(maxPlanCharacters).optional(),
 });
 
 const target = z

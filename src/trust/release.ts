@@ -17,6 +17,8 @@ export interface Release {
   readonly release: number;
   /** The version that the image's manifest gives. */
   readonly version: string;
+  /** The plan by which hosts activate it (`parsePlan`); without one each does at once. */
+  readonly rollout?: string | undefined;
 }
 
 /** The files that releases come from. Delegated ones may be missing: of these nothing is known. */
@@ -123,5 +125,6 @@ function releaseOf(path: string, entry: TargetEntry): Release {
     infoBytes: entry.length,
     release: entry.custom.release,
     version: entry.custom.version,
+    ...(entry.custom.rollout === undefined ? {} : { rollout: entry.custom.rollout }),
   };
 }

@@ -325,8 +325,8 @@ describe('prune', () => {
     const next = await activation.activate(await makeScriptImage(place, '2', good), { signal });
     expect(next.number).toBe(5);
     // An image that another generation still has is not given up.
-    expect((await activation.prune({ signal })).sort()).toEqual(['bimage1', 'bimage4']);
-    expect(summary(await activation.generations())).toBe('2 healthy, 5* healthy');
+    expect((await activation.prune({ signal })).sort()).toEqual(['bimage4']);
+    expect(summary(await activation.generations())).toBe('1 healthy, 5* healthy');
   });
 });
 
@@ -386,5 +386,56 @@ describe('calls', () => {
     expect(await lives(pid)).toBe(false);
     expect(summary(await activation.generations())).toBe('1* healthy, 2 created');
     expect(activation.status().pid).toBeUndefined();
+  });
+});
+
+describe('an activation that must be allowed', () => {
+  test('asks when all is ready, while it is said to be activating, and touches nothing if not', async () => {
+    const place = await makePlace();
+    const activation = makeActivation(place);
+    await activation.open({ signal });
+    await activation.activate(await makeScriptImage(place, '1', 'exec sleep 1000'), { signal });
+    const { pid } = activation.status();
+    const seen: unknown[] = [];
+    const begin = () => {
+      const { state, generation } = activation.status();
+      seen.push(state, generation?.number);
+      return Promise.reject(new Error('it may not'));
+    };
+    const two = await makeImage(place, '2', {});
+    await expect(activation.activate(two, { signal, begin })).rejects.toThrow('it may not');
+    expect(seen).toEqual(['activating', 2]);
+    expect(activation.status()).toMatchObject({ state: 'running', pid, lastFailed: undefined });
+    expect(summary(await activation.generations())).toBe('1* healthy');
+  });
+
+  test('leaves an image, if that is current, when it is allowed', async () => {
+    const place = await makePlace();
+    const activation = makeActivation(place);
+    await activation.open({ signal });
+    await activation.activate(await makeImage(place, '1', {}), { signal });
+    await activation.activate(await makeImage(place, '2', {}), { signal });
+    const refused = { signal, begin: () => Promise.reject(new Error('it may not')) };
+    await expect(activation.leave('bimage2', refused)).rejects.toThrow('it may not');
+    expect(summary(await activation.generations())).toBe('1 healthy, 2* healthy');
+    await activation.leave('bimage2', { signal });
+    await activation.leave('bimage2', { signal });
+    expect(summary(await activation.generations())).toBe('1* healthy, 2 healthy');
+  });
+
+  test('that failed is known as the last one, also after a restart, until one is healthy', async () => {
+    const place = await makePlace();
+    const first = makeActivation(place);
+    await first.open({ signal });
+    await first.activate(await makeImage(place, '1', {}), { signal });
+    const broken = await makeImage(place, '2', { start: ['bin/missing'] });
+    await expect(first.activate(broken, { signal })).rejects.toThrow();
+    expect(first.status().lastFailed?.number).toBe(2);
+    await first[Symbol.asyncDispose]();
+    const next = makeActivation(place);
+    await next.open({ signal });
+    expect(next.status().lastFailed?.number).toBe(2);
+    await next.activate(await makeImage(place, '3', {}), { signal });
+    expect(next.status().lastFailed).toBeUndefined();
   });
 });

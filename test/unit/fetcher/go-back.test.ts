@@ -36,6 +36,14 @@ describe('the generation to go back to', () => {
     expect(generationBefore(generation(4, 'created', 3), all)?.number).toBe(2);
   });
 
+  test('is of another image, also when this one was activated twice in a row', () => {
+    const twice = { ...generation(3, 'healthy', 2), imageId: 'bimage2' };
+    expect(
+      generationBefore(twice, [generation(1), generation(2, 'healthy', 1), twice])?.number,
+    ).toBe(1);
+    expect(generationBefore(twice, [generation(2), twice])).toBeUndefined();
+  });
+
   test('is none when there is no healthy one, and a circle in the records ends', () => {
     const all = [generation(1, 'failed', 2), generation(2, 'failed', 1)];
     expect(generationBefore(generation(2, 'failed', 1), all)).toBeUndefined();

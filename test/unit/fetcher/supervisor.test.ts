@@ -102,3 +102,57 @@ test('as many probes in a row as asked for must pass, and bad health is no resta
   await until('it is ill', () => supervisor.status().health?.ok === false);
   expect(supervisor.status()).toMatchObject({ state: 'running', pid, restarts: 0 });
 });
+
+const probing = { intervalMs: 5, timeoutMs: 5_000, successes: 1 };
+
+/** The conditions that an app goes through, the first one before it is started. */
+async function watchConditions(
+  script: string,
+  health: HealthPlan | undefined,
+): Promise<{ conditions: string[]; root: string }> {
+  const conditions = ['starting'];
+  const holder: { supervisor?: Supervisor } = {};
+  const onChange = () => {
+    conditions.push(holder.supervisor?.status().condition ?? 'none');
+  };
+  const { supervisor, root } = await superviseScript(script, {
+    ...(health && { health }),
+    components: { onChange },
+  });
+  holder.supervisor = supervisor;
+  expect(supervisor.status().condition).toBe('starting');
+  supervisor.start();
+  return { conditions, root };
+}
+
+test('an app that was well is ill after its check has failed three times in a row, until it passes', async () => {
+  const { conditions, root } = await watchConditions('exec sleep 1000', {
+    ...probing,
+    type: 'exec',
+    command: ['sh', '-c', 'test ! -e ill'],
+    deadlineMs: 100_000,
+  });
+  await until('it is well', () => conditions.length === 2);
+  await writeFile(join(root, 'ill'), '');
+  await until('it is ill', () => conditions.length === 3);
+  await rm(join(root, 'ill'));
+  await until('it is well again', () => conditions.length === 4);
+  expect(conditions).toEqual(['starting', 'well', 'ill', 'well']);
+});
+
+test('an app that was never well is ill when its check gives it no more time', async () => {
+  const { conditions } = await watchConditions('exec sleep 1000', {
+    ...probing,
+    type: 'exec',
+    command: ['false'],
+    deadlineMs: 1,
+  });
+  await until('it is ill', () => conditions.length === 2);
+  expect(conditions).toEqual(['starting', 'ill']);
+});
+
+test('an app without a check is ill when it ends', async () => {
+  const { conditions } = await watchConditions('exit 1', undefined);
+  await until('it is ill', () => conditions.length === 2);
+  expect(conditions).toEqual(['starting', 'ill']);
+});
