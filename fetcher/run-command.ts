@@ -136,6 +136,7 @@ async function run(options: RunOptions, { output, signal }: CommandContext): Pro
       onEvent: (event) => {
         report.onEvent(event);
       },
+      fleetTimeMs: fleet && (() => fleet.link.fleetTimeMs),
     },
     {
       directory: options.dir,
@@ -155,7 +156,13 @@ async function run(options: RunOptions, { output, signal }: CommandContext): Pro
     { signal },
   );
   resources.use(fetcher);
-  fleet?.link.follow(new FleetDuties({ fetcher, log, report }));
+  if (fleet !== undefined) {
+    const { link } = fleet;
+    link.follow(new FleetDuties({ fetcher, log, report }));
+    fetcher.onReport((channel) => {
+      link.report(channel);
+    });
+  }
   output.event(
     { event: 'running', port: fetcher.port, directory: options.dir },
     `following ${(options.follow ?? []).join(', ')}; peers connect to port ${fetcher.port}`,

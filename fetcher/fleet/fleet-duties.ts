@@ -34,8 +34,8 @@ export class FleetDuties implements FleetListener {
     });
   }
 
-  onPermits(_permits: readonly Permit[]): void {
-    // Releases activate at once.
+  onPermits(permits: readonly Permit[]): void {
+    this.#components.fetcher.onPermits(permits);
   }
 
   onNews(): void {

@@ -167,9 +167,10 @@ export class FleetLink implements AsyncDisposable {
     );
   }
 
-  /** The tracker's clock; undefined before the first session. */
+  /** The tracker's clock; undefined before the first session, and while this host does not belong. */
   get fleetTimeMs(): number | undefined {
-    return this.#session?.fleetTimeMs;
+    const { membership, clock } = this.#components;
+    return isGood(membership, clock) ? this.#session?.fleetTimeMs : undefined;
   }
 
   /** Says how a channel is here, now or as soon as there is a session. */
