@@ -17,7 +17,13 @@ import type { Change, Store } from '../store/index.ts';
 import { FleetSessions } from './fleet-sessions.ts';
 import { FleetSettings, parseSettings, settingsPrefix } from './fleet-settings.ts';
 import { defaultMembersInit, Members } from './members.ts';
-import { revocationsKey, revocationsSchema } from './records.ts';
+import { listAll, parseEntry, put } from './entries.ts';
+import {
+  revocationsKey,
+  revocationsSchema,
+  trackerAddressesSchema,
+  trackerAddressPrefix,
+} from './records.ts';
 import { FleetVerifier } from './verifier.ts';
 
 export interface FleetComponents {
@@ -41,6 +47,8 @@ export interface FleetInit {
 
 const fleetKeyName = 'fleet.key';
 const ownKeyName = 'control.key';
+/** A token names so many. */
+const mostTrackers = 16;
 /** Of more channels than these at once nothing is said: hosts look again by themselves. */
 const mostNews = 256;
 const mostHints = 16;
@@ -115,6 +123,29 @@ export class Fleet implements AsyncDisposable {
     return this.#node.addresses;
   }
 
+  /** Where the trackers of this fleet are, this one first: one address of each. */
+  async trackers(): Promise<string[]> {
+    const entries = await listAll(this.store, trackerAddressPrefix);
+    const others = entries
+      .filter(({ key }) => key !== this.#addressKey)
+      .flatMap((entry) => parseEntry(trackerAddressesSchema, entry).addresses.slice(0, 1));
+    return [...this.addresses.slice(0, 1), ...others].slice(0, mostTrackers);
+  }
+
+  /** Lets the other trackers know where this one is. */
+  async #tellAddresses(): Promise<void> {
+    const value = put(this.#addressKey, { addresses: this.addresses.slice(0, mostTrackers) });
+    const before = await this.store.get(this.#addressKey);
+    if (before?.value === value.value) return;
+    const { peerId } = this.#node;
+    const record = { actor: peerId, action: 'tracker.start', subject: peerId } as const;
+    await this.audit.commit({ put: [value] }, { ...record, outcome: 'done' });
+  }
+
+  get #addressKey(): string {
+    return `${trackerAddressPrefix}${this.#node.peerId}`;
+  }
+
   /** The hosts that have a session with this tracker. */
   get sessions(): ReadonlyMap<string, HostSession> {
     return this.#sessions.byPeer;
@@ -170,6 +201,7 @@ export class Fleet implements AsyncDisposable {
     this.#watch(revocationsKey, (change) => {
       this.#onRevocations(change);
     });
+    await this.#tellAddresses();
     log.info({ fleet: this.fleetId, addresses: this.addresses }, 'the control plane listens');
   }
 

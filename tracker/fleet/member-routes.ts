@@ -44,7 +44,8 @@ const createToken = (fleet: Fleet): RestRoute =>
       const { ttlMs, ...grant } = body;
       const { secret, ...made } = await fleet.members.createToken(grant, ttlMs, operator);
       note({ id: made.id });
-      const token = formatJoinToken({ fleet: fleet.fleetId, trackers: fleet.addresses, secret });
+      const trackers = await fleet.trackers();
+      const token = formatJoinToken({ fleet: fleet.fleetId, trackers, secret });
       return { ...made, token };
     },
   });

@@ -46,6 +46,12 @@ export const revocationsSchema = z.strictObject({
   text: z.string(),
 });
 
+/** Where the control plane of each tracker is, by its peer id. */
+export const trackerAddressesSchema = z.strictObject({
+  addresses: z.array(z.string().min(1).max(300)).max(16),
+});
+export const trackerAddressPrefix = 'tracker-addresses/';
+
 export const memberPrefix = 'members/';
 export const memberKey = (id: string): string => `${memberPrefix}${id}`;
 export const tokenPrefix = 'tokens/';

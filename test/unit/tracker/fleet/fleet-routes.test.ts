@@ -22,7 +22,7 @@ test('tokens, members and settings by REST', async () => {
   const created = await fleet.createToken({ ...hostGrant, ttlMs: 60_000 });
   expect(parseJoinToken(created.token)).toMatchObject({
     fleet: fleetId,
-    trackers: tracker.fleet?.addresses,
+    trackers: tracker.fleet?.addresses.slice(0, 1),
   });
   expect(await fleet.tokens()).toMatchObject([{ id: created.id, by: 'admin' }]);
   await fleet.removeToken(created.id);
