@@ -21,7 +21,7 @@ const configSchema = z.strictObject({
   /** A port of its own for TLS; else it is spoken at the port of HTTP. */
   restPort: z.int().min(0).max(65_535).optional(),
   /** Whether /v1 takes tokens in the clear from other machines. */
-  insecureRest: z.boolean(),
+  restInClear: z.boolean(),
   /** How often the certificate is looked at; a change is used after two looks. */
   certificateLookMs: milliseconds,
   /** The control plane of the fleet whose key is in the directory; without a key there is none. */
@@ -94,7 +94,7 @@ export const defaultConfig: TrackerConfig = {
   port: 7070,
   udp: true,
   directory: 'tracker-data',
-  insecureRest: false,
+  restInClear: false,
   certificateLookMs: 2_000,
   control: { host: '127.0.0.1', port: 7071, credentialMs: 3_600_000 },
   announceIntervalMs: 30_000,

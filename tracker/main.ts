@@ -33,7 +33,7 @@ interface ServeOptions {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly restPort?: number;
-  readonly insecureRest?: boolean;
+  readonly restInClear?: boolean;
   readonly controlHost?: string;
   readonly controlPort: number;
   readonly controlAnnounce?: readonly string[];
@@ -141,7 +141,7 @@ function addRestOptions(command: Command): void {
     )
     .addOption(
       new Option(
-        '--insecure-rest',
+        '--rest-in-clear',
         'take tokens over plain HTTP from other machines, in a network that you trust',
       ),
     );
@@ -305,7 +305,7 @@ async function serve(options: ServeOptions): Promise<void> {
 }
 
 /** @throws ConfigError for half of a certificate */
-function restConfig({ tlsCert, tlsKey, restPort, insecureRest = false }: ServeOptions) {
+function restConfig({ tlsCert, tlsKey, restPort, restInClear = false }: ServeOptions) {
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     const missing = tlsCert === undefined ? '--tls-cert' : '--tls-key';
     throw new ConfigError('CONFIG_MISSING', `for TLS give ${missing} too`);
@@ -315,6 +315,6 @@ function restConfig({ tlsCert, tlsKey, restPort, insecureRest = false }: ServeOp
       ? {}
       : { tls: { certPath: tlsCert, keyPath: tlsKey } }),
     ...(restPort === undefined ? {} : { restPort }),
-    insecureRest,
+    restInClear,
   };
 }

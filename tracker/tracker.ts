@@ -266,8 +266,8 @@ const fleetRoutes = ({ fleet }: OpenedFleet): readonly RestRoute[] => [
   ...settingsRoutes(fleet.settings),
 ];
 
-const admission = ({ insecureRest, tls, restPort }: TrackerConfig): AdmissionInit => ({
-  isInsecure: insecureRest,
+const admission = ({ restInClear, tls, restPort }: TrackerConfig): AdmissionInit => ({
+  isInsecure: restInClear,
   tls: tls && { port: restPort },
 });
 

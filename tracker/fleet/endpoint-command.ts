@@ -27,6 +27,7 @@ export function addEndpointCommands(program: Command): void {
     .description('set the endpoints and tunables that apps are told while they run')
     .addHelpText('after', examples);
   addOperatorOptions(endpoint.command('set <app> <name> <value>'))
+    .addHelpText('after', examples)
     .description('set a value; it is printed at which revision')
     .addOption(zoneOption())
     .action((app: string, name: string, value: string, options: ZoneOptions) =>
@@ -37,6 +38,7 @@ export function addEndpointCommands(program: Command): void {
       }),
     );
   addOperatorOptions(endpoint.command('remove <app> <name>'))
+    .addHelpText('after', examples)
     .description('take a value back')
     .addOption(zoneOption())
     .action((app: string, name: string, options: ZoneOptions) =>
@@ -47,6 +49,7 @@ export function addEndpointCommands(program: Command): void {
       }),
     );
   addOperatorOptions(endpoint.command('list <app>'))
+    .addHelpText('after', examples)
     .description('list what the hosts of an app are told')
     .action((app: string, options: OperatorOptions) =>
       withFleet(options, async (fleet, { output, signal }) => {

@@ -32,7 +32,7 @@ export function addTokenCommands(program: Command): void {
     .command('token')
     .description('make and take back the tokens by which hosts join the fleet')
     .addHelpText('after', tokenExamples);
-  addGrantOptions(operatorCommand(token, 'create'))
+  addGrantOptions(operatorCommand(token, 'create', tokenExamples))
     .description('make a token by which one host can join, and print it; it is told this once')
     .addOption(
       new Option('--ttl <duration>', 'how long it is good')
@@ -46,7 +46,7 @@ export function addTokenCommands(program: Command): void {
         output.result(created, created.token);
       }),
     );
-  operatorCommand(token, 'list')
+  operatorCommand(token, 'list', tokenExamples)
     .description('list the tokens that have not expired')
     .action((options: OperatorOptions) =>
       withFleet(options, async (fleet, { output, signal }) => {
@@ -58,7 +58,7 @@ export function addTokenCommands(program: Command): void {
         output.result({ tokens }, lines.join('\n') || 'there are no tokens');
       }),
     );
-  operatorCommand(token, 'remove <id>')
+  operatorCommand(token, 'remove <id>', tokenExamples)
     .description('make a token good no more')
     .action((id: string, options: OperatorOptions) =>
       withFleet(options, async (fleet, { output, signal }) => {
@@ -74,10 +74,10 @@ export function addMemberCommands(program: Command): void {
     .command('member')
     .description('say who belongs to the fleet, and who no more')
     .addHelpText('after', memberExamples);
-  operatorCommand(member, 'list')
+  operatorCommand(member, 'list', memberExamples)
     .description('list who belongs, has asked to, or was revoked')
     .action((options: OperatorOptions) => withFleet(options, listMembers));
-  addGrantOptions(operatorCommand(member, 'approve <peer>'))
+  addGrantOptions(operatorCommand(member, 'approve <peer>', memberExamples))
     .description('let a peer in, or change what it may do')
     .action((peerId: string, options: OperatorOptions & GrantOptions) =>
       withFleet(options, async (fleet, { output, signal }) => {
@@ -85,7 +85,7 @@ export function addMemberCommands(program: Command): void {
         output.result(approved, `${peerId} belongs to the fleet`);
       }),
     );
-  operatorCommand(member, 'revoke <peer>')
+  operatorCommand(member, 'revoke <peer>', memberExamples)
     .description('revoke a peer for good: its connections are closed everywhere')
     .action((peerId: string, options: OperatorOptions) =>
       withFleet(options, async (fleet, { output, signal }) => {
@@ -118,8 +118,8 @@ async function listMembers(fleet: FleetClient, { output, signal }: CommandContex
   output.result({ members }, lines.join('\n') || 'nobody belongs to this fleet yet');
 }
 
-const operatorCommand = (parent: Command, usage: string): Command =>
-  addOperatorOptions(parent.command(usage));
+const operatorCommand = (parent: Command, usage: string, examples: string): Command =>
+  addOperatorOptions(parent.command(usage)).addHelpText('after', examples);
 
 /** Runs a command of an operator. */
 export const withFleet = (

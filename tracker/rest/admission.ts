@@ -76,7 +76,7 @@ function refuseClear({ socket }: FastifyRequest, { isInsecure, tls }: AdmissionI
   if (isInsecure || socket instanceof TLSSocket || isOfThisMachine(socket)) return;
   const where =
     tls === undefined
-      ? 'start the tracker with --tls-cert and --tls-key (or, in a network that you trust, with --insecure-rest), or call from its own machine'
+      ? 'start the tracker with --tls-cert and --tls-key (or, in a network that you trust, with --rest-in-clear), or call from its own machine'
       : `call by https${tls.port === undefined ? '' : `, at port ${tls.port}`}`;
   const detail = `plain HTTP would show the token to the network: ${where}`;
   throw new ProblemError(problem(403, 'TLS_REQUIRED', detail));

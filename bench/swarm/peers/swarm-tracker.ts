@@ -51,7 +51,7 @@ export class SwarmTracker {
     await place.start('seeder keys', ownProgram('seeder', ...init)).succeeded();
     const own = ['--dir', join(place.directory, 'tracker'), '--root', join(keys, 'root.json')];
     // Releases come from another machine of the stage, whose network is its own.
-    const at = ['--host', address, '--port', '7070', '--insecure-rest'];
+    const at = ['--host', address, '--port', '7070', '--rest-in-clear'];
     const process = place.start('tracker', ownProgram('tracker', 'serve', ...own, ...at));
     const { url, tokenPath } = (await process.line(listening, 'that it listens')).value;
     return new SwarmTracker({ machine, process, url, tokenPath, keys });

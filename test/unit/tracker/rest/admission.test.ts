@@ -17,7 +17,7 @@ const secret = defineRoute({
 const elsewhere = '198.51.100.7';
 
 test.each([
-  [{ tls: undefined }, /--tls-cert and --tls-key.*--insecure-rest/],
+  [{ tls: undefined }, /--tls-cert and --tls-key.*--rest-in-clear/],
   [{ tls: { port: undefined } }, /call by https$/],
   [{ tls: { port: 7443 } }, /call by https, at port 7443$/],
 ])(
@@ -41,7 +41,7 @@ test('whether the token is right is not told in the clear', async () => {
   expect(answer.statusCode).toBe(403);
 });
 
-test('with --insecure-rest it is taken', async () => {
+test('with --rest-in-clear it is taken', async () => {
   const { call } = await openFrame([secret], { isInsecure: true });
   expect((await call({ url: '/v1/secret', remoteAddress: elsewhere })).statusCode).toBe(200);
 });
