@@ -31,7 +31,7 @@ const channel = { app: name, channel: name };
 const imageId = z.string().min(1).max(200);
 
 /** How a channel is on a host; `HostReport` of src/policy says what each of this means to a rollout. */
-const report = z.object({
+export const channelReportSchema = z.object({
   ...channel,
   /** Grows with every report of a host, also over its restarts. */
   number: z.int().nonnegative(),
@@ -68,7 +68,10 @@ const hostSchemas = {
     /** Where other hosts reach this one (multiaddrs that end with its peer id). */
     addresses: z.array(address).max(8),
   }),
-  report: z.object({ type: z.literal('report'), channels: z.array(report).min(1).max(256) }),
+  report: z.object({
+    type: z.literal('report'),
+    channels: z.array(channelReportSchema).min(1).max(256),
+  }),
   renew: z.object({ type: z.literal('renew') }),
 };
 
@@ -101,7 +104,7 @@ type MessageOf<Schemas extends Record<string, z.ZodType>> = z.output<Schemas[key
 export type HostMessage = MessageOf<typeof hostSchemas>;
 export type TrackerMessage = MessageOf<typeof trackerSchemas>;
 export type Hello = z.output<typeof hostSchemas.hello>;
-export type ChannelReport = z.output<typeof report>;
+export type ChannelReport = z.output<typeof channelReportSchema>;
 export type Permit = z.output<typeof permit>;
 
 const typed = z.object({ type: z.string().min(1).max(40) });

@@ -50,7 +50,8 @@ export { FarRequests, type FarRequest, type Gateways } from './far-requests.ts';
 export { rendezvousFirst, rendezvousRank } from './rendezvous.ts';
 export { act, type ActionResult, type RolloutAction } from './rollout-actions.ts';
 export { decide, type RolloutDecision } from './rollout.ts';
-export { unavailableHosts } from './rollout-limit.ts';
+export { isMoving, unavailableHosts } from './rollout-limit.ts';
+export { permitFor } from './rollout-orders.ts';
 export {
   checkPlan,
   defaultRolloutPlan,
