@@ -204,7 +204,7 @@ export class HostTable implements AsyncDisposable {
     const own = this.#own.get(peerId);
     if (own !== undefined) return { record: own, revision: undefined };
     const stored = this.#stored.get(peerId);
-    if (stored === undefined || stored.record.tracker !== this.#init.trackerId) return undefined;
+    if (stored?.record.tracker !== this.#init.trackerId) return undefined;
     return { record: stored.record, revision: stored.revision };
   }
 
@@ -242,7 +242,7 @@ export class HostTable implements AsyncDisposable {
         this.#tell();
       }
     })().catch((error: unknown) => {
-      reject(error as Error);
+      reject(error);
       if (!signal.aborted) log.error({ err: error, prefix }, 'a watch has ended');
     });
     this.#watching.push(watching);

@@ -74,8 +74,9 @@ export class RolloutLeader implements AsyncDisposable {
       } catch (error) {
         if (signal.aborted) return;
         this.#components.log.error({ err: error }, 'deciding about rollouts has failed');
-        await pause(this.#init.againMs, signal);
       }
+      // Also a store that is closed ends an election, at once.
+      if (!signal.aborted) await pause(this.#init.againMs, signal);
     }
   }
 

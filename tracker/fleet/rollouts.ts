@@ -95,7 +95,7 @@ export class RolloutDriver implements AsyncDisposable {
       this.#leader.kick();
     };
     const following = this.#table.follow(onChange, { signal }).catch((error: unknown) => {
-      reject(error as Error);
+      reject(error);
       if (!signal.aborted) log.error({ err: error }, 'rollouts can not be followed any more');
     });
     this.#resources.defer(() => following);

@@ -23,8 +23,8 @@ export const newStored = (head: Omit<Head, 'state'>, state: RolloutState): Store
 
 /** What a record says of the rollout, beside its hosts. */
 export function headOf({ head, state }: StoredRollout): Head {
-  const { hosts: _, ...rest } = state;
-  return { ...head, state: rest };
+  const hostless = { ...state, hosts: undefined };
+  return { ...head, state: hostless };
 }
 
 /** A rollout from its head and the parts that are there. */

@@ -33,6 +33,7 @@ export class FleetTracker {
   readonly audit: AuditLog;
   readonly hosts: HostTable;
   readonly driver: RolloutDriver;
+  #isClosed = false;
 
   private constructor(audit: AuditLog, hosts: HostTable, driver: RolloutDriver) {
     this.audit = audit;
@@ -64,6 +65,8 @@ export class FleetTracker {
   }
 
   async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     await this.driver[Symbol.asyncDispose]();
     await this.hosts[Symbol.asyncDispose]();
     await this.audit[Symbol.asyncDispose]();
@@ -109,7 +112,9 @@ export class RolloutFleet {
 
   async startTracker(id: string, init: { isShared?: boolean; store?: Store } = {}) {
     const { isShared = false, store = this.store } = init;
-    return await FleetTracker.open(this, { id, isShared, store });
+    const tracker = await FleetTracker.open(this, { id, isShared, store });
+    onTestFinished(() => tracker.close());
+    return tracker;
   }
 
   /** Hosts get a session with a tracker; with none, they are heard no more. */

@@ -26,7 +26,6 @@ test('a release with a plan moves all hosts in waves, never more than the limit 
   expect(actions).toContain('rollout.release');
   expect(actions).toContain('rollout.progress');
   expect(await verifyAudit(fleet.store)).toMatchObject({});
-  await tracker.close();
 });
 
 test('a tracker that is started anew in the middle goes on where the one before was', async () => {
@@ -41,21 +40,18 @@ test('a tracker that is started anew in the middle goes on where the one before 
   expect(fleet.count(newImage)).toBe(8);
   expect(fleet.mostTakenDown).toBeLessThanOrEqual(2);
   expect(fleet.hosts.map(({ begun }) => begun.length)).toEqual(Array(8).fill(1));
-  await next.close();
 });
 
 test('too many failures stop it, and those that had moved go back', async () => {
   const { fleet, tracker } = await openFleet(8);
-  for (const host of fleet.hosts) host.fate = { takesMs: 1_000, outcome: 'healthy' };
   fleet.release(2, plan);
-  await fleet.run(60_000, () => fleet.count(newImage) === 2);
+  await fleet.run(60_000, () => fleet.count(newImage) === 1);
   for (const host of fleet.hosts) {
     if (host.release === oldImage) host.fate = { takesMs: 500, outcome: 'wentBack' };
   }
   await fleet.run(60_000, () => phaseOf(tracker) === 'aborted');
   await fleet.run(2_000);
   expect(fleet.hosts.map(({ release }) => release)).toEqual(Array(8).fill(oldImage));
-  await tracker.close();
 });
 
 test('an abort while it is paused is taken, and nothing activates after it', async () => {
@@ -74,7 +70,6 @@ test('an abort while it is paused is taken, and nothing activates after it', asy
   expect(await tracker.driver.act(at, { type: 'resume' }, 'anna')).toHaveProperty('refused');
   const own = (await listAudit(fleet.store)).filter(({ actor }) => actor === 'anna');
   expect(own.map(({ action }) => action)).toEqual(['rollout.pause', 'rollout.abort']);
-  await tracker.close();
 });
 
 test('of two trackers one decides, and each tells its own hosts', async () => {
@@ -92,7 +87,6 @@ test('of two trackers one decides, and each tells its own hosts', async () => {
   expect(fleet.count(newImage)).toBe(8);
   expect(fleet.mostTakenDown).toBeLessThanOrEqual(2);
   expect(new Set(fleet.told.map(({ tracker }) => tracker))).toEqual(new Set([one, other]));
-  await other.close();
 });
 
 test('a tracker that has not heard of an abort renews nothing after it was acknowledged', async () => {
@@ -120,7 +114,6 @@ test('a tracker that has not heard of an abort renews nothing after it was ackno
     ...fleet.told.map(({ permit }) => Date.parse(permit.validUntil ?? '') - acknowledgedMs),
   );
   expect(longest).toBeLessThanOrEqual(4_000);
-  await Promise.all([leader.close(), late.close()]);
 });
 
 test('a newer release takes the place of the one before, whose hosts count until they have answered', async () => {
@@ -136,7 +129,6 @@ test('a newer release takes the place of the one before, whose hosts count until
     rollout: { head: { number: 3 }, state: { phase: 'done' } },
     earlier: [],
   });
-  await tracker.close();
 });
 
 test('a newer release without a plan ends a rollout, and starts none', async () => {
@@ -146,7 +138,6 @@ test('a newer release without a plan ends a rollout, and starts none', async () 
   fleet.release(3);
   await fleet.run(5_000);
   expect(phaseOf(tracker)).toBe('aborted');
-  await tracker.close();
 });
 
 test('a host that leaves its tracker is unreachable after a while, and has its turn when it comes', async () => {
@@ -161,7 +152,6 @@ test('a host that leaves its tracker is unreachable after a while, and has its t
   fleet.connect([gone], tracker);
   await fleet.run(30_000, () => fleet.count(newImage) === 4);
   expect(fleet.count(newImage)).toBe(4);
-  await tracker.close();
 });
 
 test('what is previewed comes true', async () => {
@@ -174,7 +164,6 @@ test('what is previewed comes true', async () => {
   await fleet.run(60_000, () => fleet.count(newImage) >= 1);
   const [first] = fleet.hosts.filter(({ begun }) => begun.length > 0);
   expect(hosts[0]).toMatchObject({ host: first?.id, wave: 0 });
-  await tracker.close();
 });
 
 /** The store of a tracker that is told of no more changes. */
