@@ -13,6 +13,7 @@ import { addRolloutOptions, planFrom, type RolloutOptions } from './rollout-opti
 interface ReleaseOptions extends PublishInit, RolloutOptions {
   readonly store: string;
   readonly deadline?: string;
+  readonly dryRun?: boolean;
   readonly json?: boolean;
 }
 
@@ -49,15 +50,23 @@ export function addReleaseCommand(program: Command): void {
     .addOption(expiresOption('how long the signatures are good'))
     .addOption(outOption())
     .addOption(deadlineOption())
+    .option('--dry-run', 'release nothing, but show which hosts would move in which wave')
     .addOption(jsonOption())
     .addHelpText('after', examples)
     .action((app: string, channel: string, image: string, options: ReleaseOptions) =>
       runCommand(limits(options), async ({ output, signal }) => {
         const rollout = planFrom(options, options.deadline);
-        output.line(`releasing ${app}/${channel}`);
         const { storedImage } = await import('./image-argument.ts');
-        const { publishRelease } = await import('./publish.ts');
         const stored = await storedImage(image, options.store);
+        if (options.dryRun === true) {
+          const { previewRelease } = await import('./preview-release.ts');
+          const name = { app, channel, imageId: stored.imageId };
+          const preview = await previewRelease(options, { ...name, rollout }, { signal });
+          output.result(preview.result, preview.text);
+          return;
+        }
+        output.line(`releasing ${app}/${channel}`);
+        const { publishRelease } = await import('./publish.ts');
         const release = await publishRelease({ ...options, app, channel, rollout }, stored, {
           signal,
         });
