@@ -34,8 +34,14 @@ export class FleetTracker {
   readonly hosts: HostTable;
   readonly driver: RolloutDriver;
   #isClosed = false;
+  readonly #cut: AbortController;
 
-  private constructor(audit: AuditLog, hosts: HostTable, driver: RolloutDriver) {
+  private constructor(
+    { audit, cut }: { audit: AuditLog; cut: AbortController },
+    hosts: HostTable,
+    driver: RolloutDriver,
+  ) {
+    this.#cut = cut;
     this.audit = audit;
     this.hosts = hosts;
     this.driver = driver;
@@ -46,7 +52,8 @@ export class FleetTracker {
     init: { id: string; isShared: boolean; store: Store },
   ): Promise<FleetTracker> {
     const { clock } = fleet;
-    const { store } = init;
+    const cut = new AbortController();
+    const store = cutOff(init.store, cut.signal);
     const audit = new AuditLog({ store, now: clock.now });
     const hosts = await HostTable.open(
       { store, clock, log },
@@ -60,8 +67,18 @@ export class FleetTracker {
         },
       },
     );
-    const tracker = new FleetTracker(audit, hosts, driver);
+    const tracker = new FleetTracker({ audit, cut }, hosts, driver);
     return tracker;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** It says nothing more from now on, and its sessions are not ended: the store is cut off. */
+  async die(): Promise<void> {
+    this.#cut.abort();
+    await this.close();
   }
 
   async close(): Promise<void> {
@@ -121,7 +138,7 @@ export class RolloutFleet {
   connect(hosts: readonly SimulatedHost[], tracker: FleetTracker | undefined): void {
     for (const host of hosts) {
       const before = this.#sessions.get(host);
-      if (before !== undefined) before.hosts.onSession(heard(host), false);
+      if (before?.isClosed === false) before.hosts.onSession(heard(host), false);
       this.#sessions.delete(host);
       if (tracker === undefined) continue;
       this.#sessions.set(host, tracker);
@@ -167,8 +184,8 @@ export class RolloutFleet {
     for (const host of this.hosts) {
       host.live(Date.now());
       const tracker = this.#sessions.get(host);
-      if (host.isUp)
-        tracker?.hosts.onReport({ peerId: host.id }, { channels: [this.#report(host)] });
+      if (host.isUp && tracker?.isClosed === false)
+        tracker.hosts.onReport({ peerId: host.id }, { channels: [this.#report(host)] });
     }
     // The store writes in the loop's next turns, which are real.
     for (let turn = 0; turn < 12; turn++) await setImmediate();
@@ -213,3 +230,13 @@ const member = (peerId: string, labels: Readonly<Record<string, string>>): Membe
   by: 'test',
   remote: '',
 });
+
+/** A store that takes nothing more of a tracker once the signal aborts. */
+const cutOff = (store: Store, signal: AbortSignal): Store =>
+  new Proxy(store, {
+    get: (target, name) => {
+      if (name === 'commit' && signal.aborted) return () => Promise.reject(new Error('cut off'));
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
