@@ -1,16 +1,21 @@
+import * as z from 'zod';
 import {
   hostPinsSchema,
+  preheatSchema,
+  preheatsSchema,
   rolloutHostsSchema,
   rolloutPreviewSchema,
   rolloutSchema,
   rolloutsSchema,
   type FleetHostPins,
   type FleetPinChange,
+  type FleetPreheat,
   type FleetRollout,
   type FleetRolloutAction,
   type FleetRolloutHosts,
   type FleetRolloutPreview,
   type FleetRollouts,
+  type PreheatRequest,
   type RolloutPreviewRequest,
 } from './rollout-schemas.ts';
 import type { MutationOptions, RequestOptions, TrackerClient } from './tracker-client.ts';
@@ -68,6 +73,25 @@ export class RolloutClient {
   ): Promise<FleetRolloutPreview> {
     const call = { method: 'POST', path: '/v1/rollouts/preview', body: request } as const;
     return this.#tracker.call(rolloutPreviewSchema, call, options);
+  }
+
+  /** Has hosts fetch an image before it is released. @returns how many have it by now */
+  preheat(request: PreheatRequest, options: MutationOptions = {}): Promise<FleetPreheat> {
+    const call = { method: 'POST', path: '/v1/preheats', body: request } as const;
+    return this.#tracker.call(preheatSchema, call, options);
+  }
+
+  async endPreheat(
+    { app, imageId }: { readonly app: string; readonly imageId: string },
+    options: MutationOptions = {},
+  ): Promise<void> {
+    const path = `/v1/preheats/${encodeURIComponent(app)}/${encodeURIComponent(imageId)}`;
+    await this.#tracker.call(z.object({}), { method: 'DELETE', path }, options);
+  }
+
+  async preheats(options: RequestOptions = {}): Promise<readonly FleetPreheat[]> {
+    const call = { path: '/v1/preheats' } as const;
+    return (await this.#tracker.call(preheatsSchema, call, options)).preheats;
   }
 
   /** Pins or holds a host, or lets it go. @returns what holds then */

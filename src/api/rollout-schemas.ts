@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { appNameSchema, peerIdSchema } from './fleet-schemas.ts';
+import { appNameSchema, memberGrantSchema, peerIdSchema } from './fleet-schemas.ts';
 import { cursorSchema, pageQuerySchema } from './page-schemas.ts';
 
 /** Rollouts, as the REST interface has them. What the words mean is in docs/rollouts.md. */
@@ -134,6 +134,36 @@ export const hostPinsSchema = z
   })
   .meta({ id: 'HostPins' });
 
+export const imageIdSchema = z.string().regex(/^[a-z2-7]{10,200}$/, 'is not an image id');
+
+/** An image that hosts fetch before it is released. */
+export const preheatRequestSchema = z
+  .strictObject({
+    app: appNameSchema,
+    imageId: imageIdSchema,
+    /** All of them must be the host's; none: all hosts that may have the app. */
+    labels: memberGrantSchema.shape.labels,
+  })
+  .meta({ id: 'PreheatRequest' });
+
+export const preheatSchema = z
+  .object({
+    app: z.string(),
+    imageId: z.string(),
+    labels: z.record(z.string(), z.string()),
+    startedAt: time,
+    by: z.string(),
+    /** How many hosts are meant, have it, and are unreachable without it. */
+    hosts: count,
+    complete: count,
+    unreachable: count,
+  })
+  .meta({ id: 'Preheat' });
+
+export const preheatsSchema = z.object({ preheats: z.array(preheatSchema) });
+
+export type PreheatRequest = z.output<typeof preheatRequestSchema>;
+export type FleetPreheat = z.output<typeof preheatSchema>;
 export type FleetRollout = z.output<typeof rolloutSchema>;
 export type FleetRollouts = z.output<typeof rolloutsSchema>;
 export type FleetRolloutHost = z.output<typeof rolloutHostSchema>;

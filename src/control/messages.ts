@@ -44,6 +44,8 @@ export const channelReportSchema = z.object({
   state: z.enum(['empty', 'activating', 'healthy', 'failed', 'wentBack']),
   /** The image id of the newest release, once all of it is here. */
   prefetched: imageId.optional(),
+  /** Which of the images of the app that it was told to preheat are all here. */
+  preheated: z.array(imageId).max(64).optional(),
 });
 
 const permit = z.object({
@@ -93,6 +95,11 @@ const trackerSchemas = {
     values: z
       .record(z.string().min(1).max(130), z.union([z.string(), z.number(), z.boolean()]))
       .refine((all) => Object.keys(all).length <= 1_024, 'too many keys'),
+  }),
+  /** All images that are to be fetched now, released or not. What was said before is void. */
+  preheat: z.object({
+    type: z.literal('preheat'),
+    images: z.array(z.object({ app: name, imageId })).max(64),
   }),
   news: z.object({ type: z.literal('news'), channels: z.array(z.object(channel)).min(1).max(256) }),
   /** Other hosts to connect to, so that hints arrive without a tracker. */

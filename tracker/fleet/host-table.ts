@@ -52,6 +52,13 @@ export interface HostChange {
   readonly isSession: boolean;
 }
 
+/** Which hosts are to have which image before it is released. */
+export interface PreheatTarget {
+  readonly app: string;
+  readonly imageId: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
 interface StoredHost {
   readonly record: HostRecord;
   readonly revision: number;
@@ -188,6 +195,26 @@ export class HostTable implements AsyncDisposable {
     return views;
   }
 
+  /** The members that a preheat means, heard of or not, and whether they have the image. */
+  preheated({
+    app,
+    imageId,
+    labels,
+  }: PreheatTarget): { peerId: string; isComplete: boolean; isUnreachable: boolean }[] {
+    const meant = [...this.#members.values()].filter(
+      (member) =>
+        isAllowed(member, app) &&
+        Object.entries(labels).every(([name, value]) => member.labels[name] === value),
+    );
+    return meant.map(({ peerId }) => {
+      const record = this.#record(peerId);
+      const isComplete = record?.channels.some((report) => hasImage(report, app, imageId)) === true;
+      const isUnreachable =
+        record === undefined || this.#unreachableSinceMs(peerId, record) !== undefined;
+      return { peerId, isComplete, isUnreachable };
+    });
+  }
+
   #record(peerId: string): HostRecord | undefined {
     return this.#own.get(peerId) ?? this.#stored.get(peerId)?.record;
   }
@@ -287,6 +314,12 @@ const isAllowed = ({ state, roles, apps }: Member, app: string): boolean =>
 /** Whether two reports say the same, whichever was the later one. */
 const isSame = (one: ChannelReport | undefined, other: ChannelReport): boolean =>
   JSON.stringify({ ...one, number: 0 }) === JSON.stringify({ ...other, number: 0 });
+
+const hasImage = (report: ChannelReport, app: string, imageId: string): boolean =>
+  report.app === app &&
+  (report.prefetched === imageId ||
+    (report.release === imageId && report.state !== 'empty') ||
+    report.preheated?.includes(imageId) === true);
 
 const reportOf = (
   { number, epoch, acted, release, state, prefetched }: ChannelReport,
