@@ -13,6 +13,7 @@ import { cancellableDelay, Exchange, type SwarmStatus } from '../src/swarm/index
 import { Activation } from './activation.ts';
 import { defaultConfig, type FetcherConfig } from './config.ts';
 import { FetcherDirectory } from './fetcher-directory.ts';
+import { Preheating, type PreheatImage } from './fleet/preheating.ts';
 import { PermitBook } from './fleet/permit-book.ts';
 import { Follower, type FollowerEvent } from './follower.ts';
 import type { Generation } from './generation-record.ts';
@@ -48,6 +49,7 @@ interface Parts {
   readonly exchange: Exchange;
   readonly releases: ReleaseSource;
   readonly followers: readonly Follower[];
+  readonly preheating: Preheating;
   readonly settings: SettingsStore;
   readonly channels: readonly ChannelSettings[];
 }
@@ -223,6 +225,12 @@ export class Fetcher implements AsyncDisposable {
     }
   }
 
+  /** Fetches images of the apps that are followed here before they are released. */
+  preheat(images: readonly PreheatImage[]): void {
+    const followed = new Set(this.#config.follow.map(({ app }) => app));
+    this.#parts.preheating.want(images.filter(({ app }) => followed.has(app)));
+  }
+
   /** Who is told how each channel is here: now, and whenever something of it changes. */
   onReport(listener: (report: ChannelReport) => void): void {
     for (const { reporter } of this.#parts.followers) reporter.onChange(listener);
@@ -285,7 +293,9 @@ export class Fetcher implements AsyncDisposable {
     for (const { activation } of followers) {
       for (const imageId of await activation.prune({ signal })) unused.add(imageId);
     }
-    for (const imageId of unused) await this.leave(imageId);
+    for (const imageId of unused) {
+      if (!this.#parts.preheating.wants(imageId)) await this.leave(imageId);
+    }
     for (const imageId of await store.listIncoming()) {
       if (exchange.swarm(imageId) === undefined) await removeTree(store.incomingPath(imageId));
     }
@@ -355,6 +365,13 @@ async function openParts(
     },
   );
   const followers: Follower[] = [];
+  const preheating = new Preheating({
+    exchange,
+    log,
+    onChange: () => {
+      for (const { reporter } of followers) reporter.changed();
+    },
+  });
   const channels: ChannelSettings[] = [];
   for (const { app, channel } of config.follow) {
     const ofApp = settings.of(app);
@@ -390,6 +407,7 @@ async function openParts(
         app,
         channel,
         hasFleet: fleetTimeMs !== undefined,
+        preheated: () => preheating.wholeOf(app),
         onEvent: (event) => components.onEvent?.({ app, channel, ...event }),
         ...hooks,
       },
@@ -402,5 +420,5 @@ async function openParts(
       components.onEvent?.({ event: 'settings', app, revision: ofApp.revision });
     });
   }
-  return { store, exchange, releases, followers, settings, channels };
+  return { store, exchange, releases, followers, preheating, settings, channels };
 }

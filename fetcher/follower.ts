@@ -35,6 +35,8 @@ export interface FollowerInit {
   readonly onActivated: () => Promise<void>;
   /** An image that was fetched and never activated here gave way to a newer one. */
   readonly onLeft: (imageId: string) => Promise<void>;
+  /** The image ids of the app that were to be preheated, and are all here. */
+  readonly preheated: () => readonly string[];
 }
 
 export type FollowerEvent =
@@ -99,7 +101,12 @@ export class Follower {
 
   #facts(): ChannelFacts {
     const activation = this.activation.status();
-    return { activation, newest: this.#release?.imageId, prefetched: this.#prefetched };
+    return {
+      activation,
+      newest: this.#release?.imageId,
+      prefetched: this.#prefetched,
+      preheated: this.#init.preheated(),
+    };
   }
 
   /** The image id of the newest release of which all is here. */

@@ -3,6 +3,7 @@ import { addBakeCommand } from './bake-command.ts';
 import { addIdentityCommand } from './identity-command.ts';
 import { addGatewayCommand } from './gateway-command.ts';
 import { addInspectCommand } from './inspect-command.ts';
+import { addPreheatCommand } from './preheat-command.ts';
 import { addKeysCommand } from './keys-command.ts';
 import { addReleaseCommand } from './release-command.ts';
 import { addSeedCommand } from './seed-command.ts';
@@ -27,6 +28,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   addSeedCommand(program);
   addReleaseCommand(program);
   addKeysCommand(program);
+  addPreheatCommand(program);
   addIdentityCommand(program);
   addTorrentCommand(program);
   addGatewayCommand(program);

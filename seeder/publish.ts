@@ -1,7 +1,6 @@
 import type { ReleasePushed } from '../src/api/index.ts';
 import { RepositoryError } from '../src/errors.ts';
-import type { StoredImage } from '../src/image/index.ts';
-import { readManifest } from '../src/image/index.ts';
+import { readManifest, type Need, type StoredImage } from '../src/image/index.ts';
 import {
   canComplete,
   readPublishedSet,
@@ -23,14 +22,19 @@ import {
  * @throws ConfigError, RepositoryError, TrackerError; then nothing was released
  */
 export async function publishRelease(
-  init: PublishInit & { readonly app: string; readonly channel: string },
+  init: PublishInit & {
+    readonly app: string;
+    readonly channel: string;
+    /** The plan by which hosts activate it, as `parsePlan` reads it. */
+    readonly rollout?: string | undefined;
+  },
   image: StoredImage,
   options: Options = {},
 ): Promise<Release> {
   const publisher = await openPublisher(init, options);
   const { app, channel } = init;
   const { info } = image.metainfo;
-  const { version } = await readManifest(image.tree);
+  const { version, needs } = await readManifest(image.tree);
   const named = {
     app,
     channel,
@@ -38,6 +42,8 @@ export async function publishRelease(
     infoHash: info.infoHash.toString('hex'),
     infoBytes: info.encoded.length,
     version,
+    ...(init.rollout === undefined ? {} : { rollout: init.rollout }),
+    ...(needs === undefined ? {} : { needs: typesOf(needs) }),
   };
   const now = new Date();
   const apps = [app];
@@ -53,6 +59,9 @@ export async function publishRelease(
   await writePartlySigned(init.out, update);
   return release;
 }
+
+const typesOf = (needs: Readonly<Record<string, Need>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(needs).map(([name, { type }]) => [name, type]));
 
 /** Signs the current releases again. @throws as publishRelease */
 export async function renewReleases(

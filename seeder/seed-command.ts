@@ -157,6 +157,7 @@ const onlyBelongs: FleetListener = {
   settingsRevisions: () => ({}),
   onSettings: () => undefined,
   onPermits: () => undefined,
+  onPreheat: () => undefined,
   onNews: () => undefined,
   onConnected: () => undefined,
 };

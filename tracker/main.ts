@@ -22,6 +22,7 @@ import { addOperatorCommands, directoryOption } from './operator-commands.ts';
 import { addEndpointCommands } from './fleet/endpoint-command.ts';
 import { addFleetCommand } from './fleet/fleet-command.ts';
 import { addMemberCommands, addTokenCommands } from './fleet/member-commands.ts';
+import { addHostCommands, addRolloutCommands } from './fleet/rollout-commands.ts';
 
 interface ServeOptions {
   readonly dir: string;
@@ -78,6 +79,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   addTokenCommands(program);
   addMemberCommands(program);
   addEndpointCommands(program);
+  addRolloutCommands(program);
+  addHostCommands(program);
   program.addHelpText('after', examples);
   await runProgram(program, argv);
 }

@@ -24,6 +24,8 @@ import { HttpAnnounces } from './http-announces.ts';
 import { AuditedCalls } from './fleet/audited-calls.ts';
 import { memberRoutes } from './fleet/member-routes.ts';
 import { openFleet, type OpenedFleet } from './fleet/open-fleet.ts';
+import { preheatRoutes } from './fleet/preheat-routes.ts';
+import { rolloutRoutes } from './fleet/rollout-routes.ts';
 import { settingsRoutes } from './fleet/settings-routes.ts';
 import { SharedReleases } from './fleet/shared-releases.ts';
 import { createLog } from './log.ts';
@@ -114,7 +116,11 @@ export async function startTracker(
   const config = resolveConfig(init);
   const parts = await openParts(config, components);
   const fleet = await openFleet(
-    { ...parts, random: components.random ?? Math.random, needTypes: () => [] },
+    {
+      log: parts.log,
+      random: components.random ?? Math.random,
+      releases: () => parts.releases.current?.summary.releases ?? [],
+    },
     resolve(config.directory),
     config,
   );
@@ -264,6 +270,8 @@ async function addRoutes(
 const fleetRoutes = ({ fleet }: OpenedFleet): readonly RestRoute[] => [
   ...memberRoutes(fleet),
   ...settingsRoutes(fleet.settings),
+  ...rolloutRoutes({ driver: fleet.rollouts, pins: fleet.pins, clock: fleet.clock }),
+  ...preheatRoutes(fleet.preheats),
 ];
 
 const admission = ({ restInClear, tls, restPort }: TrackerConfig): AdmissionInit => ({

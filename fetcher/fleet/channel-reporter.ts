@@ -9,6 +9,8 @@ export interface ChannelFacts {
   readonly newest: string | undefined;
   /** The image id of the newest release of which all is here. */
   readonly prefetched: string | undefined;
+  /** The image ids of the app that were to be preheated, and are all here. */
+  readonly preheated: readonly string[];
 }
 
 export interface ChannelReporterComponents {
@@ -84,6 +86,7 @@ export class ChannelReporter {
       state: reportedState(facts),
       ...(generation && { release: generation.imageId, generation: generation.number }),
       ...(facts.prefetched !== undefined && { prefetched: facts.prefetched }),
+      ...(facts.preheated.length > 0 && { preheated: [...facts.preheated] }),
     };
   }
 

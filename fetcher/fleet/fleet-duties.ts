@@ -2,6 +2,7 @@ import type { FleetListener, Permit, ToldSettings } from '../../src/control/inde
 import type { EventReport } from '../event-report.ts';
 import type { Fetcher } from '../fetcher.ts';
 import type { Log } from '../guard.ts';
+import type { PreheatImage } from './preheating.ts';
 
 export interface FleetDutiesComponents {
   readonly fetcher: Fetcher;
@@ -36,6 +37,10 @@ export class FleetDuties implements FleetListener {
 
   onPermits(permits: readonly Permit[]): void {
     this.#components.fetcher.onPermits(permits);
+  }
+
+  onPreheat(images: readonly PreheatImage[]): void {
+    this.#components.fetcher.preheat(images);
   }
 
   onNews(): void {

@@ -21,3 +21,5 @@ export { encodeEvent, EventStream, heartbeat, type EventStreamInit } from './eve
 export * from './settings-schemas.ts';
 export * from './fleet-schemas.ts';
 export { FleetClient } from './fleet-client.ts';
+export * from './rollout-schemas.ts';
+export { RolloutClient, type RolloutName } from './rollout-client.ts';

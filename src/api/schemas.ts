@@ -81,6 +81,10 @@ export const releaseSchema = z
     infoBytes: count,
     release: count,
     version: z.string().max(200),
+    /** The plan by which hosts activate it; without one each does at once. */
+    rollout: z.string().max(4_096).optional(),
+    /** What the image needs when it runs, by name, and of what type. */
+    needs: z.record(z.string().max(64), z.string().max(32)).optional(),
   })
   .meta({ id: 'Release' });
 

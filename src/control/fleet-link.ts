@@ -55,6 +55,8 @@ export interface FleetListener {
   settingsRevisions(): Record<string, number>;
   onSettings(app: string, settings: ToldSettings): void;
   onPermits(permits: readonly Permit[]): void;
+  /** All images that are to be fetched now, released or not. */
+  onPreheat(images: readonly { readonly app: string; readonly imageId: string }[]): void;
   /** There may be another release. */
   onNews(): void;
   /** A session with a tracker has begun or ended. */
@@ -206,6 +208,9 @@ export class FleetLink implements AsyncDisposable {
         return;
       case 'permits':
         listener.onPermits(message.permits);
+        return;
+      case 'preheat':
+        listener.onPreheat(message.images);
         return;
       case 'news':
         listener.onNews();

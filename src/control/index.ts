@@ -24,6 +24,7 @@ export { join, type JoinInit } from './join.ts';
 export type { JoinAnswer, JoinRequest } from './join-messages.ts';
 export { JoinServer, type JoinServerInit } from './join-server.ts';
 export { formatJoinToken, parseJoinToken, type JoinToken } from './join-token.ts';
+export { channelReportSchema } from './messages.ts';
 export type { ChannelReport, Hello, HostMessage, Permit, TrackerMessage } from './messages.ts';
 export {
   PeerIntroductions,

@@ -31,7 +31,7 @@ const channel = { app: name, channel: name };
 const imageId = z.string().min(1).max(200);
 
 /** How a channel is on a host; `HostReport` of src/policy says what each of this means to a rollout. */
-const report = z.object({
+export const channelReportSchema = z.object({
   ...channel,
   /** Grows with every report of a host, also over its restarts. */
   number: z.int().nonnegative(),
@@ -44,6 +44,8 @@ const report = z.object({
   state: z.enum(['empty', 'activating', 'healthy', 'failed', 'wentBack']),
   /** The image id of the newest release, once all of it is here. */
   prefetched: imageId.optional(),
+  /** Which of the images of the app that it was told to preheat are all here. */
+  preheated: z.array(imageId).max(64).optional(),
 });
 
 const permit = z.object({
@@ -68,7 +70,10 @@ const hostSchemas = {
     /** Where other hosts reach this one (multiaddrs that end with its peer id). */
     addresses: z.array(address).max(8),
   }),
-  report: z.object({ type: z.literal('report'), channels: z.array(report).min(1).max(256) }),
+  report: z.object({
+    type: z.literal('report'),
+    channels: z.array(channelReportSchema).min(1).max(256),
+  }),
   renew: z.object({ type: z.literal('renew') }),
 };
 
@@ -91,6 +96,11 @@ const trackerSchemas = {
       .record(z.string().min(1).max(130), z.union([z.string(), z.number(), z.boolean()]))
       .refine((all) => Object.keys(all).length <= 1_024, 'too many keys'),
   }),
+  /** All images that are to be fetched now, released or not. What was said before is void. */
+  preheat: z.object({
+    type: z.literal('preheat'),
+    images: z.array(z.object({ app: name, imageId })).max(64),
+  }),
   news: z.object({ type: z.literal('news'), channels: z.array(z.object(channel)).min(1).max(256) }),
   /** Other hosts to connect to, so that hints arrive without a tracker. */
   peers: z.object({ type: z.literal('peers'), addresses: z.array(address).max(64) }),
@@ -101,7 +111,7 @@ type MessageOf<Schemas extends Record<string, z.ZodType>> = z.output<Schemas[key
 export type HostMessage = MessageOf<typeof hostSchemas>;
 export type TrackerMessage = MessageOf<typeof trackerSchemas>;
 export type Hello = z.output<typeof hostSchemas.hello>;
-export type ChannelReport = z.output<typeof report>;
+export type ChannelReport = z.output<typeof channelReportSchema>;
 export type Permit = z.output<typeof permit>;
 
 const typed = z.object({ type: z.string().min(1).max(40) });

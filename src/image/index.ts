@@ -23,6 +23,7 @@ export { checkManifest, manifestPath, maxManifestBytes, parseManifest } from './
 export type { Health, Manifest, Need } from './manifest-schema.ts';
 export * from './merkle.ts';
 export {
+  isNeedType,
   isPort,
   maxNeedValueBytes,
   needFault,

@@ -2,6 +2,18 @@ import type { Need } from './manifest-schema.ts';
 
 export type NeedType = Need['type'];
 
+const needTypes: ReadonlySet<string | undefined> = new Set<NeedType>([
+  'string',
+  'url',
+  'endpoint',
+  'port',
+  'number',
+  'boolean',
+]);
+
+/** Whether a text names a type of needs. */
+export const isNeedType = (text: string | undefined): text is NeedType => needTypes.has(text);
+
 /** The value of a need as an app reads it: a number for `number` and `port`. */
 export type NeedValue = string | number | boolean;
 

@@ -51,7 +51,8 @@ export { FarRequests, type FarRequest, type Gateways } from './far-requests.ts';
 export { rendezvousFirst, rendezvousRank } from './rendezvous.ts';
 export { act, type ActionResult, type RolloutAction } from './rollout-actions.ts';
 export { decide, type RolloutDecision } from './rollout.ts';
-export { unavailableHosts } from './rollout-limit.ts';
+export { isMoving, unavailableHosts } from './rollout-limit.ts';
+export { permitFor } from './rollout-orders.ts';
 export {
   checkPlan,
   defaultRolloutPlan,
@@ -62,7 +63,7 @@ export {
 } from './rollout-plan.ts';
 export { parseAmount, parsePlan } from './rollout-plan-text.ts';
 export { previewRollout, type HostPreview, type RolloutPreview } from './rollout-preview.ts';
-export type { Standing } from './rollout-standing.ts';
+export { standingOf, type Standing } from './rollout-standing.ts';
 export {
   createRollout,
   permitLeaseMs,

@@ -107,14 +107,25 @@ export function settle(draft: RolloutDraft): void {
 /** What has to be told to hosts now, again until they have answered. */
 export function permitsOf(draft: RolloutDraft): Permit[] {
   const permits: Permit[] = [];
-  for (const [host, { phase, epoch }] of draft.entries()) {
-    const action = actionOf[phase];
-    if (action === undefined) continue;
-    const validUntilMs = draft.nowMs + permitLeaseMs;
-    permits.push({ host: host.id, release: draft.state.release, action, epoch, validUntilMs });
+  for (const [host] of draft.entries()) {
+    const permit = permitFor(draft.state, host.id, draft.nowMs);
+    if (permit === undefined) continue;
+    permits.push(permit);
     if (host.unreachableSinceMs === undefined) draft.wake(draft.nowMs + renewMs);
   }
   return permits;
+}
+
+/**
+ * What a host has to be told by a state that is stored; undefined: nothing.
+ * @param nowMs a moment, in fleet time, at which this was the newest state, or before it
+ */
+export function permitFor(state: RolloutState, host: string, nowMs: number): Permit | undefined {
+  const entry = Object.hasOwn(state.hosts, host) ? state.hosts[host] : undefined;
+  const action = entry && actionOf[entry.phase];
+  if (entry === undefined || action === undefined) return undefined;
+  const { epoch } = entry;
+  return { host, release: state.release, action, epoch, validUntilMs: nowMs + permitLeaseMs };
 }
 
 const actionOf: Partial<Record<HostEntry['phase'], Permit['action']>> = {

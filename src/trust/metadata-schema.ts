@@ -82,6 +82,15 @@ const snapshotSigned = z.looseObject({
 
 /** How long a plan may be, in characters. */
 export const maxPlanCharacters = 4_096;
+/** How long what an image needs may be, in characters of JSON. */
+const maxNeedsCharacters = 16_384;
+
+/** Types of needs that are not known here are of a newer Starling. */
+export const releaseNeeds = z
+  .record(z.string().min(1).max(64), z.string().min(1).max(32))
+  .refine((needs) => JSON.stringify(needs).length <= maxNeedsCharacters, {
+    message: `is longer than ${maxNeedsCharacters} characters of JSON`,
+  });
 
 /** What a release says beside the hash; later versions of Starling may say more. */
 export const releaseCustom = z.looseObject({
@@ -89,6 +98,7 @@ export const releaseCustom = z.looseObject({
   release: version,
   version: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$/, 'is not the version of an image'),
   rollout: z.string().min(1).max(maxPlanCharacters).optional(),
+  needs: releaseNeeds.optional(),
 });
 
 const target = z

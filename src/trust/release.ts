@@ -19,6 +19,8 @@ export interface Release {
   readonly version: string;
   /** The plan by which hosts activate it (`parsePlan`); without one each does at once. */
   readonly rollout?: string | undefined;
+  /** What the image needs when it runs, by name, and of what type. */
+  readonly needs?: Readonly<Record<string, string>> | undefined;
 }
 
 /** The files that releases come from. Delegated ones may be missing: of these nothing is known. */
@@ -125,6 +127,15 @@ function releaseOf(path: string, entry: TargetEntry): Release {
     infoBytes: entry.length,
     release: entry.custom.release,
     version: entry.custom.version,
-    ...(entry.custom.rollout === undefined ? {} : { rollout: entry.custom.rollout }),
+    ...termsOf(entry.custom),
   };
 }
+
+/** What a release may say, and need not. */
+export const termsOf = ({
+  rollout,
+  needs,
+}: Pick<Release, 'rollout' | 'needs'>): Pick<Release, 'rollout' | 'needs'> => ({
+  ...(rollout === undefined ? {} : { rollout }),
+  ...(needs === undefined ? {} : { needs }),
+});

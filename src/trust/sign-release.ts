@@ -1,15 +1,17 @@
 import { Targets, type TargetFile } from '@tufjs/models';
 import { imageIdOf } from '../image/index.ts';
 import { ConfigError } from '../errors.ts';
+import { parsePlan } from '../policy/index.ts';
 import { channelPath, parseChannelPath } from './channel-path.ts';
 import { completeSet } from './complete-set.ts';
 import { delegationOf, namedIn } from './delegations.ts';
 import { defaultExpiry, type Expiry } from './expiry.ts';
 import type { MetadataSet, MetadataUpdate } from './metadata-set.ts';
-import { checkHandover, releaseIn, type Release } from './release.ts';
+import { checkHandover, releaseIn, termsOf, type Release } from './release.ts';
 import { checkDelegatedSignatures, checkSignatures } from './signature-check.ts';
 import { readDocument, type SignedDocument } from './signed-document.ts';
 import { signedText } from './signed-text.ts';
+import { maxPlanCharacters, releaseNeeds } from './metadata-schema.ts';
 import {
   delegatedRole,
   headOf,
@@ -56,10 +58,16 @@ export function signReleaseFile(init: ReleaseInit): { update: MetadataUpdate; re
   const before = base.current === undefined ? undefined : releaseIn(base.current, init.release);
   const release = { ...init.release, release: (before?.release ?? 0) + 1 };
   checkImageId(release);
+  checkTerms(release);
   const target = targetFile(path, {
     length: release.infoBytes,
     hashes: { sha256: release.infoHash },
-    custom: { image: release.imageId, release: release.release, version: release.version },
+    custom: {
+      image: release.imageId,
+      release: release.release,
+      version: release.version,
+      ...termsOf(release),
+    },
   });
   const { app } = release;
   const isDelegated =
@@ -167,4 +175,22 @@ function checkImageId(release: Release): void {
     `"${actual}" is not the image id of the info-hash "${infoHash}": nothing was signed. Take both from the same image`,
     { evidence: { expected, actual, infoHash } },
   );
+}
+
+/** What nobody could read is not signed. */
+function checkTerms({ rollout, needs }: Release): void {
+  if (rollout !== undefined) {
+    parsePlan(rollout);
+    if (rollout.length > maxPlanCharacters) {
+      throw new ConfigError(
+        'CONFIG_INVALID',
+        `the plan has ${rollout.length} characters; a release takes ${maxPlanCharacters}: nothing was signed`,
+      );
+    }
+  }
+  if (needs === undefined) return;
+  const checked = releaseNeeds.safeParse(needs);
+  if (checked.success) return;
+  const why = checked.error.issues.map(({ message }) => message).join('; ');
+  throw new ConfigError('CONFIG_INVALID', `what the image needs ${why}: nothing was signed`);
 }

@@ -9,8 +9,10 @@ import {
   type Clock,
   type Hint,
   type HostSession,
+  type TrackerMessage,
 } from '../../src/control/index.ts';
-import type { NeedType } from '../../src/image/index.ts';
+import { isNeedType, type NeedType } from '../../src/image/index.ts';
+import type { Release } from '../../src/trust/index.ts';
 import { Identity, issueCredential, readRevocations } from '../../src/trust/sealed.ts';
 import { AuditLog } from '../audit/index.ts';
 import type { Change, Store } from '../store/index.ts';
@@ -24,6 +26,10 @@ import {
   trackerAddressesSchema,
   trackerAddressPrefix,
 } from './records.ts';
+import { HostPins } from './host-pins.ts';
+import { HostTable } from './host-table.ts';
+import { Preheats } from './preheats.ts';
+import { RolloutDriver } from './rollouts.ts';
 import { FleetVerifier } from './verifier.ts';
 
 export interface FleetComponents {
@@ -31,7 +37,8 @@ export interface FleetComponents {
   readonly clock: Clock;
   readonly log: FastifyBaseLogger;
   readonly random: () => number;
-  readonly needTypes: (app: string, name: string) => readonly NeedType[];
+  /** The newest release of each channel, as this tracker serves it. */
+  readonly releases: () => readonly Release[];
 }
 
 export interface FleetInit {
@@ -43,6 +50,8 @@ export interface FleetInit {
   readonly announce?: readonly string[] | undefined;
   /** How long credentials are good, in milliseconds. */
   readonly credentialMs: number;
+  /** Whether other trackers have the same store. */
+  readonly isShared: boolean;
 }
 
 const fleetKeyName = 'fleet.key';
@@ -64,6 +73,8 @@ export class Fleet implements AsyncDisposable {
   readonly settings: FleetSettings;
   readonly audit: AuditLog;
   readonly store: Store;
+  readonly pins: HostPins;
+  readonly clock: Clock;
   readonly #components: FleetComponents;
   readonly #init: FleetInit;
   readonly #fleetKey: Identity;
@@ -73,6 +84,8 @@ export class Fleet implements AsyncDisposable {
   #node!: ControlNode;
   #sessions!: FleetSessions;
   #hints!: Hints;
+  #rollouts!: RolloutDriver;
+  #preheats!: Preheats;
 
   private constructor(components: FleetComponents, init: FleetInit, fleetKey: Identity) {
     this.#components = components;
@@ -80,9 +93,12 @@ export class Fleet implements AsyncDisposable {
     this.#fleetKey = fleetKey;
     const { store, clock } = components;
     this.store = store;
+    this.clock = clock;
     this.audit = new AuditLog({ store, now: clock.now });
     this.#verifier = new FleetVerifier(clock, { fleetId: fleetKey.peerId });
-    this.settings = new FleetSettings({ ...components, audit: this.audit });
+    const needTypes = (app: string, name: string) => needTypesOf(components.releases(), app, name);
+    this.settings = new FleetSettings({ store, audit: this.audit, needTypes });
+    this.pins = new HostPins({ store, audit: this.audit });
     this.members = new Members(
       { store, audit: this.audit, fleetKey, now: clock.now, randomBytes },
       { ...defaultMembersInit, credentialMs: init.credentialMs },
@@ -146,6 +162,14 @@ export class Fleet implements AsyncDisposable {
     return `${trackerAddressPrefix}${this.#node.peerId}`;
   }
 
+  get rollouts(): RolloutDriver {
+    return this.#rollouts;
+  }
+
+  get preheats(): Preheats {
+    return this.#preheats;
+  }
+
   /** The hosts that have a session with this tracker. */
   get sessions(): ReadonlyMap<string, HostSession> {
     return this.#sessions.byPeer;
@@ -174,13 +198,18 @@ export class Fleet implements AsyncDisposable {
       this.#init.credentialMs * ownRenewalShare,
     );
     this.#resources.defer(() => clearInterval(renewal));
+    const hosts = await this.#openRollouts(own.peerId);
     this.#sessions = this.#resources.use(
       await FleetSessions.open(
         { ...this.#components, ...this, node, members: this.members, settings: this.settings },
         {
           revocations: () => this.#verifier.revocations,
-          onReport: () => undefined,
-          onChange: () => undefined,
+          onReport: (session, message) => {
+            hosts.onReport(session, message);
+          },
+          onChange: (session, isHere) => {
+            hosts.onSession(session, isHere);
+          },
         },
       ),
     );
@@ -205,6 +234,37 @@ export class Fleet implements AsyncDisposable {
     log.info({ fleet: this.fleetId, addresses: this.addresses }, 'the control plane listens');
   }
 
+  /** What hosts do, and what they may do next. */
+  async #openRollouts(peerId: string): Promise<HostTable> {
+    const { store, audit } = this;
+    const { clock, log, releases } = this.#components;
+    const common = { store, audit, clock, log };
+    // Not that of this tracker before it was started anew, which is dead.
+    const trackerId = `${peerId}.${randomBytes(4).toString('hex')}`;
+    const { isShared } = this.#init;
+    const hosts = this.#resources.use(await HostTable.open(common, { trackerId, isShared }));
+    this.#rollouts = this.#resources.use(
+      await RolloutDriver.open(
+        { ...common, hosts, releases },
+        { send: (host, permits) => this.#tell(host, { type: 'permits', permits: [...permits] }) },
+      ),
+    );
+    const preheats = new Preheats(
+      { ...common, hosts },
+      { send: (host, images) => this.#tell(host, { type: 'preheat', images: [...images] }) },
+    );
+    preheats.start((error) => {
+      log.error({ err: error }, 'preheats can not be followed any more');
+    });
+    this.#preheats = this.#resources.use(preheats);
+    return hosts;
+  }
+
+  /** To a host that is not here nothing is said: it hears what holds when it comes. */
+  #tell(peerId: string, message: TrackerMessage): void {
+    this.#sessions.byPeer.get(peerId)?.send(message);
+  }
+
   /** Follows what any tracker changes. */
   #watch(prefix: string, onChange: (change: Change) => void): void {
     const { signal } = this.#closing;
@@ -220,6 +280,7 @@ export class Fleet implements AsyncDisposable {
 
   /** Tells hosts, by sessions and by hints, that these channels may name other images. */
   tellNews(channels: readonly { readonly app: string; readonly channel: string }[]): void {
+    this.#rollouts.onReleases();
     if (channels.length === 0) return;
     this.#sessions.tellAll({ type: 'news', channels: channels.slice(0, mostNews) });
     for (const { app, channel } of channels.slice(0, mostHints)) this.#hint({ app, channel });
@@ -272,4 +333,13 @@ export class Fleet implements AsyncDisposable {
     this.#closing.abort();
     await this.#resources.disposeAsync();
   }
+}
+
+/** Of what types released images need a setting; types that are not known here are let be. */
+function needTypesOf(releases: readonly Release[], app: string, name: string): NeedType[] {
+  const types = releases.flatMap((release) => {
+    const type = release.app === app ? release.needs?.[name] : undefined;
+    return isNeedType(type) ? [type] : [];
+  });
+  return [...new Set(types)];
 }

@@ -1,14 +1,14 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { listenAddress, systemClock } from '../../src/control/index.ts';
-import type { NeedType } from '../../src/image/index.ts';
+import type { Release } from '../../src/trust/index.ts';
 import type { TrackerConfig } from '../config.ts';
-import { openStore, storeUrlIn } from '../store/index.ts';
+import { openStore, parseStoreUrl, storeUrlIn } from '../store/index.ts';
 import { Fleet } from './fleet.ts';
 
 export interface OpenFleetComponents {
   readonly log: FastifyBaseLogger;
   readonly random: () => number;
-  readonly needTypes: (app: string, name: string) => readonly NeedType[];
+  readonly releases: () => readonly Release[];
 }
 
 /**
@@ -24,7 +24,8 @@ export async function openFleet(
   if (!(await Fleet.isIn(directory))) return undefined;
   const { log } = components;
   await using resources = new AsyncDisposableStack();
-  const store = resources.use(await openStore(url ?? storeUrlIn(directory)));
+  const storeUrl = url ?? storeUrlIn(directory);
+  const store = resources.use(await openStore(storeUrl));
   const { isWritable } = store;
   resources.defer(
     store.onStateChange((state) => {
@@ -41,6 +42,7 @@ export async function openFleet(
         listen: [listenAddress(control.host, control.port)],
         announce: control.announce,
         credentialMs: control.credentialMs,
+        isShared: parseStoreUrl(storeUrl).kind === 'etcd',
       },
     ),
   );

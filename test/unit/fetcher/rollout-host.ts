@@ -58,6 +58,7 @@ export class RolloutHost {
         app: 'web',
         channel: 'stable',
         hasFleet,
+        preheated: () => [],
         onEvent: (event) => this.events.push(event),
         onActivated: () => Promise.resolve(),
         onLeft: (imageId) => {

@@ -26,7 +26,12 @@ const running: ChannelFacts['activation'] = {
 };
 
 const stateOf = (change: Partial<ChannelFacts['activation']>, newest = 'bimage1') =>
-  reportedState({ activation: { ...running, ...change }, newest, prefetched: undefined });
+  reportedState({
+    activation: { ...running, ...change },
+    newest,
+    prefetched: undefined,
+    preheated: [],
+  });
 
 describe('a host is reported', () => {
   test('as healthy when its app is, or it has files alone', () => {
@@ -61,7 +66,7 @@ describe('a host is reported', () => {
 function makeReporter() {
   let number = 0;
   const state: { facts: ChannelFacts; heard: number; acted: number } = {
-    facts: { activation: running, newest: 'bimage1', prefetched: 'bimage1' },
+    facts: { activation: running, newest: 'bimage1', prefetched: 'bimage1', preheated: [] },
     heard: 4,
     acted: 3,
   };

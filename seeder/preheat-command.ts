@@ -1,0 +1,70 @@
+import type { FleetPreheat } from '../src/api/index.ts';
+import {
+  addOperatorOptions,
+  openOperatorClient,
+  Option,
+  repeatable,
+  runCommand,
+  storeOption,
+  type Command,
+  type OperatorOptions,
+} from '../src/cli/index.ts';
+import { ConfigError } from '../src/errors.ts';
+
+interface PreheatOptions extends OperatorOptions {
+  readonly store: string;
+  readonly app?: string;
+  readonly to?: readonly string[];
+  readonly stop?: boolean;
+}
+
+const examples = `
+Seed the image first: hosts fetch it at once. Call it again to see how many have it.
+
+Examples:
+  seeder preheat baf5rei… --to rack=r1 --tracker https://tracker:7070 --token-file token
+  seeder preheat baf5rei… --stop
+`;
+
+export function addPreheatCommand(program: Command): void {
+  addOperatorOptions(
+    program
+      .command('preheat')
+      .description('have hosts fetch an image before it is released')
+      .argument('<image>', 'image id or magnet link of an image in the store'),
+  )
+    .addOption(
+      repeatable(new Option('--to <label=value>', 'only hosts with this label; all must hold')),
+    )
+    .addOption(new Option('--app <app>', "the app that it is of, if that is not the image's name"))
+    .addOption(new Option('--stop', 'tell no more hosts to fetch it'))
+    .addOption(storeOption())
+    .addHelpText('after', examples)
+    .action((image: string, options: PreheatOptions) =>
+      runCommand(options, async ({ output, signal }) => {
+        const { storedImage } = await import('./image-argument.ts');
+        const { readManifest } = await import('../src/image/index.ts');
+        const { RolloutClient } = await import('../src/api/index.ts');
+        const { imageId, tree } = await storedImage(image, options.store);
+        const app = options.app ?? (await readManifest(tree)).name;
+        const rollouts = new RolloutClient({ tracker: await openOperatorClient(options) });
+        if (options.stop === true) {
+          await rollouts.endPreheat({ app, imageId }, { signal });
+          output.result({ app, imageId }, `${imageId} is preheated no more`);
+          return;
+        }
+        const labels = Object.fromEntries((options.to ?? []).map(labelOf));
+        const preheat = await rollouts.preheat({ app, imageId, labels }, { signal });
+        output.result(preheat, lineOf(preheat));
+      }),
+    );
+}
+
+const lineOf = ({ imageId, hosts, complete, unreachable }: FleetPreheat): string =>
+  `${imageId}: ${complete} of ${hosts} hosts have it, ${unreachable} without it are unreachable`;
+
+function labelOf(text: string): [name: string, value: string] {
+  const at = text.indexOf('=');
+  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
+  throw new ConfigError('CONFIG_INVALID', `"${text}" is not LABEL=VALUE`);
+}

@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest';
+import { Preheats } from '../../../../tracker/fleet/preheats.ts';
+import { preheatRoutes } from '../../../../tracker/fleet/preheat-routes.ts';
+import { openFrame } from '../rest/rest-frame.ts';
+import { RolloutFleet } from './rollout-fleet.ts';
+
+const imageId = 'baf5reiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa';
+
+async function openPreheats(hostCount: number) {
+  const fleet = await RolloutFleet.open(hostCount);
+  const tracker = await fleet.startTracker('first');
+  const told = new Map<string, readonly { app: string; imageId: string }[]>();
+  const preheats = new Preheats(
+    { store: fleet.store, audit: tracker.audit, hosts: tracker.hosts, clock: fleet.clock },
+    { send: (peerId, images) => void told.set(peerId, images) },
+  );
+  preheats.start((error) => {
+    throw error;
+  });
+  const rest = await openFrame(preheatRoutes(preheats));
+  return { fleet, tracker, preheats, told, rest };
+}
+
+test('the hosts with the labels are told what to fetch, also those that come later', async () => {
+  const { fleet, tracker, preheats, told, rest } = await openPreheats(6);
+  await using _ = preheats;
+  const inRack = fleet.hosts.filter(({ labels }) => labels.rack === 'r1');
+  const [first, late] = inRack;
+  if (!first || !late) throw new Error('a rack has hosts');
+  fleet.connect(
+    fleet.hosts.filter((host) => host !== late),
+    tracker,
+  );
+  const payload = { app: 'web', imageId, labels: { rack: 'r1' } };
+  const begun = await rest.call({ method: 'POST', url: '/v1/preheats', payload });
+  expect(begun.json()).toMatchObject({ hosts: 2, complete: 0, unreachable: 1 });
+  await fleet.run(500);
+  expect([...told]).toEqual([[first.id, [{ app: 'web', imageId }]]]);
+  fleet.connect([late], tracker);
+  await fleet.run(500);
+  expect(told.get(late.id)).toEqual([{ app: 'web', imageId }]);
+  const channel = { app: 'web', channel: 'stable', number: 1_000, epoch: 0, acted: 0 };
+  const report = { ...channel, state: 'empty' as const, preheated: [imageId] };
+  tracker.hosts.onReport({ peerId: first.id }, { channels: [report] });
+  const listed = await rest.call({ url: '/v1/preheats' });
+  expect(listed.json()).toMatchObject({ preheats: [{ hosts: 2, complete: 1, unreachable: 0 }] });
+});
+
+test('what is ended is told no more', async () => {
+  const { fleet, tracker, preheats, told, rest } = await openPreheats(2);
+  await using _ = preheats;
+  fleet.connect(fleet.hosts, tracker);
+  await rest.call({
+    method: 'POST',
+    url: '/v1/preheats',
+    payload: { app: 'web', imageId, labels: {} },
+  });
+  await fleet.run(500);
+  expect([...told.values()]).toEqual(Array(2).fill([{ app: 'web', imageId }]));
+  const end = () => rest.call({ method: 'DELETE', url: `/v1/preheats/web/${imageId}` });
+  expect((await end()).statusCode).toBe(200);
+  await fleet.run(500);
+  expect([...told.values()]).toEqual(Array(2).fill([]));
+  expect((await end()).statusCode).toBe(404);
+});

@@ -1,0 +1,91 @@
+import { expect, test } from 'vitest';
+import { HostPins } from '../../../../tracker/fleet/host-pins.ts';
+import { rolloutRoutes } from '../../../../tracker/fleet/rollout-routes.ts';
+import { openFrame } from '../rest/rest-frame.ts';
+import { newImage, oldImage, RolloutFleet } from './rollout-fleet.ts';
+
+const plan = 'waves=1,100% max-unavailable=2 gate=1s deadline=20s';
+
+async function openRest() {
+  const fleet = await RolloutFleet.open(4);
+  const tracker = await fleet.startTracker('first');
+  fleet.connect(fleet.hosts, tracker);
+  const pins = new HostPins({ store: fleet.store, audit: tracker.audit });
+  const rest = await openFrame(rolloutRoutes({ driver: tracker.driver, pins, clock: fleet.clock }));
+  return { fleet, tracker, rest };
+}
+
+test('rollouts and their hosts are listed in pages, and told with what they wait for', async () => {
+  const { fleet, rest } = await openRest();
+  expect((await rest.call({ url: '/v1/rollouts' })).json()).toEqual({ rollouts: [] });
+  expect((await rest.call({ url: '/v1/rollouts/web/stable' })).statusCode).toBe(404);
+  fleet.release(2, plan);
+  await fleet.run(30_000, () => fleet.count(newImage) === 4);
+  await fleet.run(3_000);
+  const listed = await rest.call({ url: '/v1/rollouts' });
+  expect(listed.json()).toMatchObject({
+    rollouts: [{ app: 'web', channel: 'stable', release: 2, phase: 'done', tried: 4, total: 4 }],
+  });
+  const first = (await rest.call({ url: '/v1/rollouts/web/stable/hosts?limit=3' })).json<{
+    hosts: { peerId: string; phase: string }[];
+    next: string;
+  }>();
+  const url = `/v1/rollouts/web/stable/hosts?after=${first.next}`;
+  const second = (await rest.call({ url })).json<typeof first>();
+  const ids = [...first.hosts, ...second.hosts].map(({ peerId }) => peerId);
+  expect(ids).toEqual(fleet.hosts.map(({ id }) => id).sort());
+  expect(first.hosts[0]).toMatchObject({ phase: 'healthy', imageId: newImage });
+});
+
+test('an action is taken by its name, or refused with a reason', async () => {
+  const { fleet, rest } = await openRest();
+  fleet.release(2, plan);
+  await fleet.run(30_000, () => fleet.count(newImage) >= 1);
+  const act = (payload: object) =>
+    rest.call({ method: 'POST', url: '/v1/rollouts/web/stable/actions', payload });
+  expect((await act({ type: 'pause' })).json()).toMatchObject({
+    phase: 'paused',
+    waitsFor: 'operator',
+  });
+  expect((await act({ type: 'abort', goBack: false })).json()).toMatchObject({ phase: 'aborted' });
+  const refused = await act({ type: 'promote', waves: 'all' });
+  expect(refused.statusCode).toBe(409);
+  expect(refused.json()).toMatchObject({ code: 'ROLLOUT_REFUSED' });
+  expect((await act({ type: 'burn' })).statusCode).toBe(400);
+});
+
+test('a host that is held, or pinned to another image, stays as it is until it is freed', async () => {
+  const { fleet, rest } = await openRest();
+  const [held, pinned] = fleet.hosts;
+  if (!held || !pinned) throw new Error('a fleet has hosts');
+  const pin = (peerId: string, payload: object) =>
+    rest.call({ method: 'POST', url: `/v1/hosts/${peerId}/pins`, payload });
+  await pin(held.id, { type: 'hold' });
+  expect((await pin(pinned.id, { type: 'pin', app: 'web', imageId: oldImage })).json()).toEqual({
+    isHeld: false,
+    pins: { web: oldImage },
+  });
+  fleet.release(2, plan);
+  await fleet.run(30_000, () => fleet.count(newImage) === 2);
+  await fleet.run(5_000);
+  expect([held.release, pinned.release]).toEqual([oldImage, oldImage]);
+  await pin(held.id, { type: 'release' });
+  await pin(pinned.id, { type: 'unpin', app: 'web' });
+  await fleet.run(30_000, () => fleet.count(newImage) === 4);
+  expect(fleet.count(newImage)).toBe(4);
+  const nobody = '12D3KooWQ8tMcJKYKFZTLLVqmiDmf8Lhyc5p4yFLTL5h6YCmqYjM';
+  expect((await pin(nobody, { type: 'hold' })).statusCode).toBe(400);
+});
+
+test('a preview changes nothing, and a plan that can not be read is refused', async () => {
+  const { fleet, rest } = await openRest();
+  const preview = (text: string) => {
+    const payload = { app: 'web', channel: 'stable', plan: text };
+    return rest.call({ method: 'POST', url: '/v1/rollouts/preview', payload });
+  };
+  const answer = (await preview(plan)).json<{ sizes: number[]; hosts: { wave: number }[] }>();
+  expect(answer.sizes).toEqual([1, 4]);
+  expect(answer.hosts.map(({ wave }) => wave)).toEqual([1, 2, 2, 2]);
+  expect((await preview('waves=0%')).json()).toMatchObject({ code: 'CONFIG_INVALID' });
+  expect(await fleet.store.list('rollouts/')).toMatchObject({ entries: [] });
+});
