@@ -80,6 +80,7 @@ export class HostTable implements AsyncDisposable {
   readonly #stored = new Map<string, StoredHost>();
   /** Hosts with a session here. */
   readonly #own = new Map<string, HostRecord>();
+  readonly #sessions = new Map<string, HeardHost>();
   readonly #listeners = new Set<(change: HostChange) => void>();
   readonly #watching: Promise<void>[] = [];
   #unreachable = '';
@@ -131,30 +132,39 @@ export class HostTable implements AsyncDisposable {
     return () => this.#listeners.delete(listener);
   }
 
-  onSession({ peerId, hello }: HeardHost, isHere: boolean): void {
-    const known = this.#own.get(peerId) ?? this.#stored.get(peerId)?.record;
-    const wasElsewhere = this.#stored.get(peerId)?.record;
-    if (!isHere) {
-      this.#own.delete(peerId);
-      // Another tracker has it already: it says how it is.
-      const isMoved = wasElsewhere !== undefined && wasElsewhere.tracker !== this.#init.trackerId;
-      if (known && !(isMoved && wasElsewhere.sinceMs >= known.sinceMs)) {
-        this.#setStored(peerId, { ...known, isHere: false, sinceMs: this.#now() });
-        this.#writer.add(peerId);
-      }
-    } else {
-      const { follows } = hello;
-      const follow = new Set(follows.map(keyOf));
-      this.#own.set(peerId, {
-        tracker: this.#init.trackerId,
-        isHere: true,
-        sinceMs: this.#now(),
-        follows,
-        channels: (known?.channels ?? []).filter((report) => follow.has(keyOf(report))),
-      });
-      this.#writer.add(peerId);
-    }
+  /** A session with this tracker has begun or ended. One that a newer one has replaced may end after that began. */
+  onSession(session: HeardHost, isHere: boolean): void {
+    if (isHere) this.#begin(session);
+    else if (this.#sessions.get(session.peerId) === session) this.#end(session);
     this.#tell({ isSession: true });
+  }
+
+  #begin(session: HeardHost): void {
+    const { peerId, hello } = session;
+    const known = this.#record(peerId);
+    const follows = new Set(hello.follows.map(keyOf));
+    this.#sessions.set(peerId, session);
+    this.#own.set(peerId, {
+      tracker: this.#init.trackerId,
+      isHere: true,
+      sinceMs: this.#now(),
+      follows: hello.follows,
+      channels: (known?.channels ?? []).filter((report) => follows.has(keyOf(report))),
+    });
+    this.#writer.add(peerId);
+  }
+
+  #end({ peerId }: HeardHost): void {
+    const known = this.#own.get(peerId);
+    const stored = this.#stored.get(peerId)?.record;
+    this.#sessions.delete(peerId);
+    this.#own.delete(peerId);
+    if (known === undefined) return;
+    // Another tracker has it already: it says how it is.
+    const isElsewhere = stored !== undefined && stored.tracker !== this.#init.trackerId;
+    if (isElsewhere && stored.sinceMs >= known.sinceMs) return;
+    this.#setStored(peerId, { ...known, isHere: false, sinceMs: this.#now() });
+    this.#writer.add(peerId);
   }
 
   onReport({ peerId }: Pick<HeardHost, 'peerId'>, message: { channels: ChannelReport[] }): void {

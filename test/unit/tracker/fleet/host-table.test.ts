@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { RolloutFleet, type FleetTracker } from './rollout-fleet.ts';
+import { heard, RolloutFleet, type FleetTracker } from './rollout-fleet.ts';
 
 const seenBy = (tracker: FleetTracker) => tracker.hosts.fleet('web', 'stable', 'image 1');
 const unreachable = (tracker: FleetTracker) =>
@@ -57,6 +57,20 @@ test('a host that comes back at once was never away', async () => {
   expect(unreachable(tracker)).toBe(2);
   fleet.connect(fleet.hosts, tracker);
   expect(unreachable(tracker)).toBe(0);
+});
+
+test('a session that ends after a newer one has begun ends nothing', async () => {
+  const fleet = await RolloutFleet.open(1);
+  const tracker = await fleet.startTracker('one');
+  const [host] = fleet.hosts;
+  if (host === undefined) throw new Error('a fleet has hosts');
+  const [older, newer] = [heard(host), heard(host)];
+  tracker.hosts.onSession(older, true);
+  tracker.hosts.onSession(newer, true);
+  tracker.hosts.onSession(older, false);
+  expect([...tracker.hosts.own]).toEqual([host.id]);
+  tracker.hosts.onSession(newer, false);
+  expect([...tracker.hosts.own]).toEqual([]);
 });
 
 test('after a restart hosts are known from the store, and had time to come before they are missed', async () => {

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { Preheats } from '../../../../tracker/fleet/preheats.ts';
 import { preheatRoutes } from '../../../../tracker/fleet/preheat-routes.ts';
 import { openFrame } from '../rest/rest-frame.ts';
@@ -17,13 +17,13 @@ async function openPreheats(hostCount: number) {
   preheats.start((error) => {
     throw error;
   });
+  onTestFinished(() => preheats[Symbol.asyncDispose]());
   const rest = await openFrame(preheatRoutes(preheats));
-  return { fleet, tracker, preheats, told, rest };
+  return { fleet, tracker, told, rest };
 }
 
 test('the hosts with the labels are told what to fetch, also those that come later', async () => {
-  const { fleet, tracker, preheats, told, rest } = await openPreheats(6);
-  await using _ = preheats;
+  const { fleet, tracker, told, rest } = await openPreheats(6);
   const inRack = fleet.hosts.filter(({ labels }) => labels.rack === 'r1');
   const [first, late] = inRack;
   if (!first || !late) throw new Error('a rack has hosts');
@@ -47,8 +47,7 @@ test('the hosts with the labels are told what to fetch, also those that come lat
 });
 
 test('what is ended is told no more', async () => {
-  const { fleet, tracker, preheats, told, rest } = await openPreheats(2);
-  await using _ = preheats;
+  const { fleet, tracker, told, rest } = await openPreheats(2);
   fleet.connect(fleet.hosts, tracker);
   await rest.call({
     method: 'POST',

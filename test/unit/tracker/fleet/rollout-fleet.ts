@@ -7,7 +7,7 @@ import type { Release } from '../../../../src/trust/index.ts';
 import { Identity } from '../../../../src/trust/sealed.ts';
 import { AuditLog } from '../../../../tracker/audit/index.ts';
 import { put } from '../../../../tracker/fleet/entries.ts';
-import { HostTable } from '../../../../tracker/fleet/host-table.ts';
+import { HostTable, type HeardHost } from '../../../../tracker/fleet/host-table.ts';
 import { memberKey, type Member } from '../../../../tracker/fleet/records.ts';
 import { RolloutDriver } from '../../../../tracker/fleet/rollouts.ts';
 import type { Store } from '../../../../tracker/store/index.ts';
@@ -98,6 +98,7 @@ export class RolloutFleet {
   readonly told: Told[] = [];
   /** With which tracker each host has its session. */
   readonly #sessions = new Map<SimulatedHost, FleetTracker>();
+  readonly #heard = new Map<SimulatedHost, HeardHost>();
   releases: Release[] = [];
   mostTakenDown = 0;
 
@@ -138,11 +139,15 @@ export class RolloutFleet {
   connect(hosts: readonly SimulatedHost[], tracker: FleetTracker | undefined): void {
     for (const host of hosts) {
       const before = this.#sessions.get(host);
-      if (before?.isClosed === false) before.hosts.onSession(heard(host), false);
+      if (before?.isClosed === false) {
+        before.hosts.onSession(this.#heard.get(host) ?? heard(host), false);
+      }
       this.#sessions.delete(host);
       if (tracker === undefined) continue;
       this.#sessions.set(host, tracker);
-      tracker.hosts.onSession(heard(host), true);
+      const session = heard(host);
+      this.#heard.set(host, session);
+      tracker.hosts.onSession(session, true);
     }
   }
 
@@ -208,7 +213,8 @@ export class RolloutFleet {
   }
 }
 
-const heard = ({ id }: SimulatedHost) => ({
+/** A new session of a host. */
+export const heard = ({ id }: SimulatedHost): HeardHost => ({
   peerId: id,
   hello: {
     type: 'hello' as const,
