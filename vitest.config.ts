@@ -5,7 +5,8 @@ const processes = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 6
 
 /**
  * Minutes in all, so apart: foreign clients that wait for seconds before they begin, web seeds, whose
- * pauses are real ones, and hosts that are killed again and again or whose disk is full for a while.
+ * pauses are real ones, hosts that are killed again and again or whose disk is full for a while, and
+ * fleets of many processes.
  */
 const slow = [
   'test/unit/swarm/web-seed.test.ts',
@@ -14,6 +15,10 @@ const slow = [
   'test/interop/open-listener.test.ts',
   'test/interop/foreign-seeds.test.ts',
   'test/fault/kill.test.ts',
+  'test/fault/power-cut.test.ts',
+  'test/fault/lying-peer.test.ts',
+  'test/system/fleet-rollout.test.ts',
+  'test/system/many-swarms.test.ts',
   'test/fault/full-disk.test.ts',
 ];
 
@@ -28,7 +33,14 @@ export default defineConfig({
           testTimeout: 30_000,
         },
       },
-      { test: { name: 'system', include: ['test/system/**/*.test.ts'], ...processes } },
+      {
+        test: {
+          name: 'system',
+          include: ['test/system/**/*.test.ts'],
+          exclude: slow,
+          ...processes,
+        },
+      },
       {
         test: {
           name: 'interop',
