@@ -41,9 +41,11 @@ export function addRolloutCommands(program: Command): void {
     .description('see how releases spread, and stop or speed them up')
     .addHelpText('after', rolloutExamples);
   addOperatorOptions(rollout.command('list'))
+    .addHelpText('after', rolloutExamples)
     .description('list the newest rollout of each channel')
     .action((options: OperatorOptions) => withRollouts(options, listRollouts));
   addOperatorOptions(rollout.command('show <app> <channel>'))
+    .addHelpText('after', rolloutExamples)
     .description('show how far a rollout is, and what it waits for')
     .option('--hosts', 'also where each host stands')
     .action((app: string, channel: string, options: OperatorOptions & { hosts?: boolean }) =>
@@ -81,6 +83,7 @@ function addAction<Options extends OperatorOptions>(
   actionOf: (options: Options) => FleetRolloutAction,
 ): Command {
   return addOperatorOptions(rollout.command(`${name} <app> <channel>`))
+    .addHelpText('after', rolloutExamples)
     .description(description)
     .action((app: string, channel: string, options: Options) =>
       withRollouts(options, async (rollouts, { output, signal }) => {
@@ -97,6 +100,7 @@ export function addHostCommands(program: Command): void {
     .description('keep hosts as they are, whatever is released')
     .addHelpText('after', hostExamples);
   addOperatorOptions(host.command('hold <peer>'))
+    .addHelpText('after', hostExamples)
     .description('a host activates nothing until it is freed')
     .action((peerId: string, options: OperatorOptions) =>
       withRollouts(options, async (rollouts, { output, signal }) => {
@@ -105,6 +109,7 @@ export function addHostCommands(program: Command): void {
       }),
     );
   addOperatorOptions(host.command('pin <peer> <app> <image>'))
+    .addHelpText('after', hostExamples)
     .description('an app of a host stays on, or goes to, this image')
     .action((peerId: string, app: string, imageId: string, options: OperatorOptions) =>
       withRollouts(options, async (rollouts, { output, signal }) => {
@@ -113,6 +118,7 @@ export function addHostCommands(program: Command): void {
       }),
     );
   addOperatorOptions(host.command('free <peer>'))
+    .addHelpText('after', hostExamples)
     .description('take back that a host is held, or with --app that this is pinned')
     .option('--app <app>', 'the app that is pinned')
     .action((peerId: string, options: OperatorOptions & { readonly app?: string }) =>
