@@ -1,4 +1,5 @@
 import { createProgram, runProgram, starlingVersion } from '../src/cli/index.ts';
+import { addControlCommand } from './control/command.ts';
 import { addEngineCommand } from './engine/command.ts';
 import { addSwarmCommand } from './swarm/command.ts';
 import { addTrackerCommand } from './tracker/command.ts';
@@ -13,4 +14,5 @@ addEngineCommand(program);
 addSwarmCommand(program);
 addTrackerCommand(program);
 addSimulateCommand(program);
+addControlCommand(program);
 await runProgram(program, process.argv);

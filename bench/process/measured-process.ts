@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import * as z from 'zod';
 import { ConfigError } from '../../src/errors.ts';
 import { LineLog, type TimedLine } from './line-log.ts';
-import { cpuSecondsOfTree } from './process-usage.ts';
+import { cpuSecondsOfTree, residentBytesOf } from './process-usage.ts';
 
 export interface MeasuredInit {
   /** What messages call it. */
@@ -129,6 +129,11 @@ export class MeasuredProcess implements AsyncDisposable {
   /** The CPU time of its process tree so far, to within 10 ms for each process. */
   async cpuSeconds(): Promise<number> {
     return cpuSecondsOfTree((await this.#started()).pid);
+  }
+
+  /** The resident set now, of the program alone, in bytes. */
+  async residentBytes(): Promise<number> {
+    return residentBytesOf((await this.#started()).pid);
   }
 
   /** Waits for its end. @throws when it ended in any other way than with exit code 0 */

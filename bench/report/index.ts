@@ -9,6 +9,7 @@ export { mediansOf, shortened, type Medians } from './medians.ts';
 export { writeResults, type BenchResult } from './results.ts';
 export {
   median,
+  quantile,
   ratiosByRound,
   spreadOf,
   toDigits,

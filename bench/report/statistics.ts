@@ -20,6 +20,17 @@ export function spreadOf(values: readonly number[]): Spread {
   return { min: Math.min(...values), max: Math.max(...values) };
 }
 
+/**
+ * The figure that so large a share of all does not pass: 0.99 for p99.
+ * @throws RangeError where there is none
+ */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const found = sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
+  if (found === undefined) throw new RangeError('no figures, no quantile');
+  return found;
+}
+
 /** Figures by round. A round that failed has none. */
 export type ByRound = ReadonlyMap<number, number>;
 

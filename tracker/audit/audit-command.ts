@@ -40,6 +40,7 @@ export function addAuditCommand(program: Command): void {
   addStoreOptions(
     audit
       .command('verify')
+      .addHelpText('after', examples)
       .description('check that no entry was changed, removed or moved')
       .addOption(
         new Option('--anchor <number:hash>', 'an entry as it was noted before').argParser(
@@ -61,6 +62,7 @@ export function addAuditCommand(program: Command): void {
   addStoreOptions(
     audit
       .command('list')
+      .addHelpText('after', examples)
       .description('print entries, oldest first; the newest ones if nothing else is said')
       .addOption(numberOption('--after <number>', 'begin behind this entry', 0))
       .addOption(numberOption('--limit <count>', 'print at most so many', 1).default(50)),

@@ -61,6 +61,8 @@ const mostTrackers = 16;
 /** Of more channels than these at once nothing is said: hosts look again by themselves. */
 const mostNews = 256;
 const mostHints = 16;
+/** Hints are for hosts without a session: those that have one are told first, and are not held up. */
+const settingsHintDelayMs = 1_000;
 /** A tracker makes its own credential anew long before it ends. */
 const ownRenewalShare = 0.5;
 
@@ -81,6 +83,8 @@ export class Fleet implements AsyncDisposable {
   readonly #verifier: FleetVerifier;
   readonly #resources = new AsyncDisposableStack();
   readonly #closing = new AbortController();
+  /** By app, the revision that will be hinted at. */
+  readonly #hintedSoon = new Map<string, number>();
   #node!: ControlNode;
   #sessions!: FleetSessions;
   #hints!: Hints;
@@ -290,7 +294,19 @@ export class Fleet implements AsyncDisposable {
     if (value === undefined) return;
     const { app, settings } = parseSettings({ key, value, revision });
     this.#sessions.tellSettings(app, settings);
-    this.#hint({ settings: app, revision: settings.revision });
+    this.#hintSoon(app, settings.revision);
+  }
+
+  /** Of several changes shortly after each other the newest is hinted at. */
+  #hintSoon(app: string, revision: number): void {
+    const isWaiting = this.#hintedSoon.has(app);
+    this.#hintedSoon.set(app, revision);
+    if (isWaiting) return;
+    setTimeout(() => {
+      const newest = this.#hintedSoon.get(app) ?? revision;
+      this.#hintedSoon.delete(app);
+      if (!this.#closing.signal.aborted) this.#hint({ settings: app, revision: newest });
+    }, settingsHintDelayMs).unref();
   }
 
   #onRevocations({ value }: Change): void {
