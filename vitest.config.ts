@@ -5,8 +5,8 @@ const processes = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 6
 
 /**
  * Minutes in all, so apart: foreign clients that wait for seconds before they begin, web seeds, whose
- * pauses are real ones, hosts that are killed again and again or whose disk is full for a while, and
- * fleets of many processes.
+ * pauses are real ones, hosts that are killed again and again or whose disk is full for a while, and what
+ * starts very many processes. What is left takes less than ten minutes on two cores.
  */
 const slow = [
   'test/unit/swarm/web-seed.test.ts',
@@ -19,6 +19,15 @@ const slow = [
   'test/fault/lying-peer.test.ts',
   'test/system/fleet-rollout.test.ts',
   'test/system/many-swarms.test.ts',
+  'test/system/trust.test.ts',
+  'test/system/sealed.test.ts',
+  'test/system/bad-input.test.ts',
+  'test/system/publish.test.ts',
+  'test/system/fleet-credential.test.ts',
+  'test/system/package.test.ts',
+  'test/system/swarm-bench.test.ts',
+  'test/interop/libtorrent-fetches.test.ts',
+  'test/unit/swarm/floods.test.ts',
   'test/fault/full-disk.test.ts',
 ];
 
