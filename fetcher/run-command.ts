@@ -12,6 +12,7 @@ import {
   Option,
   parseDuration,
   parseInteger,
+  parsePair,
   portOption,
   repeatable,
   runCommand,
@@ -109,7 +110,7 @@ export function addRunCommand(program: Command): void {
 async function run(options: RunOptions, { output, signal }: CommandContext): Promise<void> {
   output.line('the fetcher starts');
   const root = await readRoot(options.root);
-  const supplies = parseSupplies(options.supply ?? []);
+  const supplies = new Map((options.supply ?? []).map((text) => parsePair(text)));
   const { pino } = await import('pino');
   const { parseChannelPath } = await import('../src/trust/index.ts');
   const { Fetcher } = await import('./fetcher.ts');
@@ -179,14 +180,4 @@ async function readRoot(path: string | undefined): Promise<string> {
   return readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     throw new ConfigError('CONFIG_MISSING', `root.json can't be read: ${cause.message}`, { cause });
   });
-}
-
-function parseSupplies(pairs: readonly string[]): Map<string, string> {
-  return new Map(
-    pairs.map((pair) => {
-      const at = pair.indexOf('=');
-      if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)];
-      throw new ConfigError('CONFIG_INVALID', `"${pair}" is not NAME=VALUE`);
-    }),
-  );
 }

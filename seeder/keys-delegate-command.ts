@@ -2,13 +2,12 @@ import {
   deadlineOption,
   jsonOption,
   Option,
-  parseInteger,
   repeatable,
   runCommand,
   type Command,
 } from '../src/cli/index.ts';
 import type { MetadataSet, MetadataUpdate } from '../src/trust/index.ts';
-import { addPublishOptions, outOption, signingKeyOption } from './keys-option.ts';
+import { addPublishOptions, outOption, signingKeyOption, thresholdOption } from './keys-option.ts';
 import type { Options, Publisher, PublishInit } from './publisher.ts';
 
 interface SharedOptions extends Omit<PublishInit, 'key'> {
@@ -55,11 +54,7 @@ function addDelegate(keys: Command): void {
         new Option('--key <file>', 'a public key of the team; may be given several times'),
       ),
     )
-    .addOption(
-      new Option('--threshold <count>', 'how many of these keys must sign a release')
-        .argParser((text: string) => parseInteger(text, 1, 64))
-        .default(1),
-    )
+    .addOption(thresholdOption('how many of these keys must sign a release'))
     .addOption(signingKeyOption('--sign-with'))
     .addOption(outOption())
     .addOption(deadlineOption())

@@ -1,6 +1,7 @@
 import {
   Option,
   parseDuration,
+  parseInteger,
   repeatable,
   tokenFileOption,
   trackerCaOption,
@@ -30,6 +31,12 @@ export const outOption = (): Option =>
     '--out <file>',
     'push nothing, but write what was signed into this file, for others to sign too',
   );
+
+/** How many keys of a role must sign. */
+export const thresholdOption = (what: string): Option =>
+  new Option('--threshold <count>', what)
+    .argParser((text: string) => parseInteger(text, 1, 64))
+    .default(1);
 
 export const expiresOption = (what: string): Option =>
   new Option('--expires <duration>', what).argParser(parseDuration);

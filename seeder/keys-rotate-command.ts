@@ -2,12 +2,11 @@ import {
   deadlineOption,
   jsonOption,
   Option,
-  parseInteger,
   repeatable,
   runCommand,
   type Command,
 } from '../src/cli/index.ts';
-import { addPublishOptions, expiresOption, outOption } from './keys-option.ts';
+import { addPublishOptions, expiresOption, outOption, thresholdOption } from './keys-option.ts';
 import type { PublishInit } from './publisher.ts';
 import { rotatedRoles } from './rotated-role.ts';
 
@@ -41,11 +40,7 @@ export function addKeysRotateCommand(keys: Command): void {
         new Option('--key <file>', 'a public key of the role from now on; else one is made'),
       ),
     )
-    .addOption(
-      new Option('--threshold <count>', 'how many of these keys must sign')
-        .argParser((text: string) => parseInteger(text, 1, 64))
-        .default(1),
-    )
+    .addOption(thresholdOption('how many of these keys must sign'))
     .addOption(
       repeatable(
         new Option('--root-key <file>', 'a private key of root, if it is not in the directory'),

@@ -3,13 +3,13 @@ import {
   addOperatorOptions,
   openOperatorClient,
   Option,
+  parsePair,
   repeatable,
   runCommand,
   storeOption,
   type Command,
   type OperatorOptions,
 } from '../src/cli/index.ts';
-import { ConfigError } from '../src/errors.ts';
 
 interface PreheatOptions extends OperatorOptions {
   readonly store: string;
@@ -53,7 +53,9 @@ export function addPreheatCommand(program: Command): void {
           output.result({ app, imageId }, `${imageId} is preheated no more`);
           return;
         }
-        const labels = Object.fromEntries((options.to ?? []).map(labelOf));
+        const labels = Object.fromEntries(
+          (options.to ?? []).map((text) => parsePair(text, 'LABEL=VALUE')),
+        );
         const preheat = await rollouts.preheat({ app, imageId, labels }, { signal });
         output.result(preheat, lineOf(preheat));
       }),
@@ -62,9 +64,3 @@ export function addPreheatCommand(program: Command): void {
 
 const lineOf = ({ imageId, hosts, complete, unreachable }: FleetPreheat): string =>
   `${imageId}: ${complete} of ${hosts} hosts have it, ${unreachable} without it are unreachable`;
-
-function labelOf(text: string): [name: string, value: string] {
-  const at = text.indexOf('=');
-  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
-  throw new ConfigError('CONFIG_INVALID', `"${text}" is not LABEL=VALUE`);
-}

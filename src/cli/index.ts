@@ -26,6 +26,7 @@ export { addJoinOptions, openMembership, type JoinOptions } from './join-options
 export {
   addOperatorOptions,
   openOperatorClient,
+  readAll,
   readOptionFile,
   tokenFileOption,
   type OperatorOptions,

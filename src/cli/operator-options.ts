@@ -49,6 +49,21 @@ export async function openOperatorClient(options: OperatorOptions): Promise<Trac
   return new Client({ fetch }, { url, token });
 }
 
+/** All items of a list that comes in pages. @param read the page after what the one before called next */
+export async function readAll<Page extends { readonly next?: string | undefined }, Item>(
+  read: (after: string | undefined) => Promise<Page>,
+  itemsOf: (page: Page) => readonly Item[],
+): Promise<Item[]> {
+  const items: Item[] = [];
+  let after: string | undefined;
+  do {
+    const page = await read(after);
+    items.push(...itemsOf(page));
+    after = page.next;
+  } while (after !== undefined);
+  return items;
+}
+
 /** Reads a small text file that an option names. @throws ConfigError CONFIG_MISSING */
 export async function readOptionFile(path: string, what: string): Promise<string> {
   try {

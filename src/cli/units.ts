@@ -93,3 +93,14 @@ export function formatDuration(ms: number): string {
   const seconds = Math.round(ms / 1_000);
   return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, '0')} s`;
 }
+
+/**
+ * Parses NAME=VALUE; the value may have more of these signs.
+ * @param form how the two are called where it is none of these
+ * @throws ConfigError CONFIG_INVALID
+ */
+export function parsePair(text: string, form = 'NAME=VALUE'): [name: string, value: string] {
+  const at = text.indexOf('=');
+  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
+  throw new ConfigError('CONFIG_INVALID', `"${text}" is not ${form}`);
+}

@@ -1,5 +1,5 @@
 import type { MemberGrant } from '../../src/api/index.ts';
-import { Option, repeatable, type Command } from '../../src/cli/index.ts';
+import { Option, parsePair, repeatable, type Command } from '../../src/cli/index.ts';
 import { ConfigError } from '../../src/errors.ts';
 
 const roles: readonly MemberGrant['roles'][number][] = ['host', 'seeder', 'operator'];
@@ -33,17 +33,11 @@ export const grantFrom = ({
 }: GrantOptions): MemberGrant => ({
   roles: role.map(roleOf),
   apps: [...app],
-  labels: Object.fromEntries(label.map(labelOf)),
+  labels: Object.fromEntries(label.map((text) => parsePair(text))),
 });
 
 export function roleOf(text: string): MemberGrant['roles'][number] {
   const role = roles.find((known) => known === text);
   if (role !== undefined) return role;
   throw new ConfigError('CONFIG_INVALID', `"${text}" is no role: ${roles.join(', ')}`);
-}
-
-export function labelOf(text: string): [name: string, value: string] {
-  const at = text.indexOf('=');
-  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
-  throw new ConfigError('CONFIG_INVALID', `"${text}" is not NAME=VALUE`);
 }

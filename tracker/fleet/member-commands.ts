@@ -1,9 +1,10 @@
-import type { FleetClient, FleetMember } from '../../src/api/index.ts';
+import type { FleetClient } from '../../src/api/index.ts';
 import {
   addOperatorOptions,
   openOperatorClient,
   Option,
   parseDuration,
+  readAll,
   runCommand,
   type Command,
   type CommandContext,
@@ -96,13 +97,10 @@ export function addMemberCommands(program: Command): void {
 }
 
 async function listMembers(fleet: FleetClient, { output, signal }: CommandContext): Promise<void> {
-  const members: FleetMember[] = [];
-  let after: string | undefined;
-  do {
-    const page = await fleet.members({ after }, { signal });
-    members.push(...page.members);
-    after = page.next;
-  } while (after !== undefined);
+  const members = await readAll(
+    (after) => fleet.members({ after }, { signal }),
+    (page) => page.members,
+  );
   const lines = members.map((one) =>
     [
       one.peerId,

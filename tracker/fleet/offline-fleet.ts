@@ -1,16 +1,16 @@
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parsePair } from '../../src/cli/index.ts';
 import { ConfigError, PeerError } from '../../src/errors.ts';
 import {
   Identity,
   issueCredential,
-  memberRoles,
   readRevocations,
   signRevocations,
-  type MemberRole,
   type RevocationList,
 } from '../../src/trust/sealed.ts';
 import { durableFiles, storageError, systemCode } from '../durable-file.ts';
+import { roleOf } from './grant-options.ts';
 
 /** What a credential is to say, as it was typed. */
 export interface CredentialOrder {
@@ -51,7 +51,7 @@ export async function makeCredential(
     peerId,
     roles: order.roles.map(roleOf),
     apps,
-    labels: Object.fromEntries(order.labels.map(labelOf)),
+    labels: Object.fromEntries(order.labels.map((text) => parsePair(text))),
     issuedAt: now.toISOString(),
     expiresAt,
   });
@@ -96,18 +96,6 @@ async function openFleetKey(directory: string): Promise<Identity> {
     );
   }
   return await Identity.open(path);
-}
-
-function roleOf(text: string): MemberRole {
-  const role = memberRoles.find((known) => known === text);
-  if (role !== undefined) return role;
-  throw new ConfigError('CONFIG_INVALID', `"${text}" is no role: ${memberRoles.join(', ')}`);
-}
-
-function labelOf(text: string): [name: string, value: string] {
-  const at = text.indexOf('=');
-  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
-  throw new ConfigError('CONFIG_INVALID', `"${text}" is not NAME=VALUE`);
 }
 
 /** One that can't be used is not replaced: whom it names would be let in again. */

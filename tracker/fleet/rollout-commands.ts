@@ -8,6 +8,7 @@ import type {
 import {
   addOperatorOptions,
   openOperatorClient,
+  readAll,
   Option,
   repeatable,
   runCommand,
@@ -136,13 +137,10 @@ async function listRollouts(
   rollouts: RolloutClient,
   { output, signal }: CommandContext,
 ): Promise<void> {
-  const all: FleetRollout[] = [];
-  let after: string | undefined;
-  do {
-    const page = await rollouts.list({ after }, { signal });
-    all.push(...page.rollouts);
-    after = page.next;
-  } while (after !== undefined);
+  const all = await readAll(
+    (after) => rollouts.list({ after }, { signal }),
+    (page) => page.rollouts,
+  );
   output.result({ rollouts: all }, all.map(lineOf).join('\n') || 'there are no rollouts');
 }
 
@@ -153,14 +151,12 @@ async function showRollout(
   withHosts: boolean,
 ): Promise<void> {
   const rollout = await rollouts.show(name, { signal });
-  const hosts: FleetRolloutHost[] = [];
-  let after: string | undefined;
-  do {
-    if (!withHosts) break;
-    const page = await rollouts.hosts(name, { after }, { signal });
-    hosts.push(...page.hosts);
-    after = page.next;
-  } while (after !== undefined);
+  const hosts = withHosts
+    ? await readAll(
+        (after) => rollouts.hosts(name, { after }, { signal }),
+        (page) => page.hosts,
+      )
+    : [];
   const lines = [lineOf(rollout), ...hosts.map(hostLineOf)];
   output.result({ ...rollout, ...(withHosts ? { hosts } : {}) }, lines.join('\n'));
 }
