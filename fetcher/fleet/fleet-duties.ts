@@ -23,15 +23,15 @@ export class FleetDuties implements FleetListener {
   }
 
   settingsRevisions(): Record<string, number> {
-    return this.#components.fetcher.settings.revisions();
+    return this.#components.fetcher.settings.keptRevisions();
   }
 
   onSettings(app: string, settings: ToldSettings): void {
     const { fetcher, log } = this.#components;
     const { revision, values } = settings;
-    // What could not be kept is told again with the next session, since the revision stays behind.
+    // What could not be kept is told again with the next session, since the kept revision stays behind.
     fetcher.settings.apply(app, { revision, values }).catch((error: unknown) => {
-      log.error({ err: error, app, revision }, 'settings could not be taken');
+      log.error({ err: error, app, revision }, 'settings could not be taken, or kept');
     });
   }
 

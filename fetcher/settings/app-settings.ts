@@ -29,7 +29,7 @@ export interface AppSettingsInit {
 
 /**
  * What became of settings that came: they hold now; they held already; or they are older than what
- * holds or is being taken, and were left aside.
+ * holds, and were left aside.
  */
 export type Applied = 'new' | 'known' | 'older';
 
@@ -49,11 +49,10 @@ export class AppSettings implements Supplies {
   readonly #init: AppSettingsInit;
   readonly #turns = new Turns();
   readonly #listeners = new Set<() => void>();
-  #held: { readonly revision: number; readonly values: FleetSettings['values'] } = none;
+  #held: FleetSettings = none;
   /** What holds, for looking it up. */
   #fleet: ReadonlyMap<string, string> = new Map();
-  /** The highest revision that came, which may not be on disk yet. */
-  #newest = 0;
+  #keptRevision = 0;
   #changed = Promise.withResolvers<undefined>();
 
   private constructor(components: AppSettingsComponents, init: AppSettingsInit) {
@@ -71,6 +70,7 @@ export class AppSettings implements Supplies {
     try {
       const kept = await readSettings(init.path);
       if (kept !== undefined) settings.#hold(kept);
+      settings.#keptRevision = settings.revision;
     } catch (error) {
       const { app, path } = init;
       components.log.error(
@@ -84,6 +84,11 @@ export class AppSettings implements Supplies {
   /** The revision that holds; 0: none. */
   get revision(): number {
     return this.#held.revision;
+  }
+
+  /** The revision that holds again after a restart. It is behind `revision` while the disk is busy or full. */
+  get keptRevision(): number {
+    return this.#keptRevision;
   }
 
   /** What the fleet says, for all zones. */
@@ -108,28 +113,22 @@ export class AppSettings implements Supplies {
   }
 
   /**
-   * Takes a revision. When this returns `new` it is on disk and everybody was told. Of several that
-   * come while the disk is busy only the newest is written.
+   * Takes a revision: it holds at once, and everybody is told before this returns. When the promise is
+   * fulfilled it is on disk, or a newer one is. Of several that come while the disk is busy only the
+   * newest is written.
    * @throws TrackerError when it is not understood, or the revision that holds had other values
-   * @throws StorageError; what held still holds, and the same revision may come again
+   * @throws StorageError; it holds until the host starts anew, and is written when it comes again
    */
   async apply(settings: GivenSettings): Promise<Applied> {
     const given = this.#understood(settings);
-    this.#newest = Math.max(this.#newest, given.revision);
-    return await this.#turns.take(never, async () => {
-      if (given.revision < this.#newest) return 'older';
-      if (given.revision === this.revision) return this.#known(given);
-      try {
-        await writeSettings(this.#components.durability, this.#init.path, given);
-      } catch (error) {
-        // What came meanwhile stays the newest; if nothing did, this one may come again.
-        if (this.#newest === given.revision) this.#newest = this.revision;
-        throw error;
-      }
+    if (given.revision < this.revision) return 'older';
+    const isNew = given.revision > this.revision;
+    if (isNew) {
       this.#hold(given);
       this.#tell();
-      return 'new';
-    });
+    } else this.#expectSame(given);
+    await this.#keep(given.revision);
+    return isNew ? 'new' : 'known';
   }
 
   /** Calls a listener after each change. @returns what ends that */
@@ -141,7 +140,16 @@ export class AppSettings implements Supplies {
   #hold(settings: FleetSettings): void {
     this.#held = settings;
     this.#fleet = new Map(Object.entries(settings.values));
-    this.#newest = Math.max(this.#newest, settings.revision);
+  }
+
+  /** Writes what holds, unless the disk has this revision or a newer one already. */
+  async #keep(revision: number): Promise<void> {
+    await this.#turns.take(never, async () => {
+      if (this.#keptRevision >= revision) return;
+      const newest = this.#held;
+      await writeSettings(this.#components.durability, this.#init.path, newest);
+      this.#keptRevision = newest.revision;
+    });
   }
 
   #tell(): void {
@@ -156,8 +164,8 @@ export class AppSettings implements Supplies {
     this.#changed = Promise.withResolvers();
   }
 
-  #known(given: FleetSettings): Applied {
-    if (isDeepStrictEqual({ ...given.values }, { ...this.values })) return 'known';
+  #expectSame(given: FleetSettings): void {
+    if (isDeepStrictEqual({ ...given.values }, { ...this.values })) return;
     throw new TrackerError(
       'TRACKER_FAILED',
       `revision ${given.revision} of the settings of ${this.app} came twice, with other values; what came first holds. Look whether trackers share one store; setting any value makes a new revision.`,

@@ -54,9 +54,10 @@ export class SettingsStore {
     );
   }
 
-  /** Which revision holds of each app: what a tracker need not tell. */
-  revisions(): Record<string, number> {
-    return Object.fromEntries([...this.#apps.values()].map(({ app, revision }) => [app, revision]));
+  /** Which revision of each app is on disk: what a tracker need not tell. */
+  keptRevisions(): Record<string, number> {
+    const kept = [...this.#apps.values()].map(({ app, keptRevision }) => [app, keptRevision]);
+    return Object.fromEntries(kept) as Record<string, number>;
   }
 
   /**

@@ -112,7 +112,7 @@ describe('settings of an app', () => {
     expect(await openSettings(directory)).toMatchObject(revision(2));
   });
 
-  test('are told to nobody before they are on disk', async () => {
+  test('are told at once, and acknowledged when they are on disk', async () => {
     const directory = await temporaryDirectory();
     const steps: string[] = [];
     const durability: Durability = {
@@ -121,10 +121,12 @@ describe('settings of an app', () => {
     };
     const settings = await openSettings(directory, { durability });
     settings.onChange(() => steps.push(`told ${settings.get('DB')}`));
-    const changed = settings.changed.then(() => steps.push('changed'));
-    await settings.apply(revision(1));
-    await changed;
-    expect(steps).toEqual(['file', 'directory', 'told http://db-1/', 'changed']);
+    const applied = settings.apply(revision(1)).then(() => steps.push('acknowledged'));
+    expect(steps).toEqual(['told http://db-1/']);
+    expect(settings).toMatchObject({ revision: 1, keptRevision: 0 });
+    await applied;
+    expect(steps.slice(1)).toEqual(['file', 'directory', 'acknowledged']);
+    expect(settings).toMatchObject({ revision: 1, keptRevision: 1 });
   });
 
   test('that come while the disk is busy are written once, the newest', async () => {
@@ -146,12 +148,12 @@ describe('settings of an app', () => {
     const others = [4, 2, 9, 3].map((number) => settings.apply(revision(number)));
     busy.resolve(undefined);
     expect(await first).toBe('new');
-    expect(await Promise.all(others)).toEqual(['older', 'older', 'new', 'older']);
+    expect(await Promise.all(others)).toEqual(['new', 'older', 'new', 'older']);
     expect(written).toBe(2);
-    expect(settings.revision).toBe(9);
+    expect(settings).toMatchObject({ revision: 9, keptRevision: 9 });
   });
 
-  test('that can not be written change nothing, and may come again', async () => {
+  test('that can not be written hold all the same, and are written when they come again', async () => {
     const directory = await temporaryDirectory();
     await (await openSettings(directory)).apply(revision(1));
     for (const call of [1, 2]) {
@@ -161,10 +163,11 @@ describe('settings of an app', () => {
       settings.onChange(() => (told += 1));
       const given = revision(held + 1);
       await expect(settings.apply(given)).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
-      expect(settings.revision).toBe(held);
-      expect(told).toBe(0);
-      expect(await settings.apply(given)).toBe('new');
+      expect(settings).toMatchObject({ ...given, keptRevision: held });
+      expect(await settings.apply(given)).toBe('known');
+      expect(settings.keptRevision).toBe(held + 1);
       expect(told).toBe(1);
+      expect(await openSettings(directory)).toMatchObject(given);
     }
   });
 

@@ -20,9 +20,9 @@ test('each app has settings of its own, which are kept where only their owner lo
   const directory = await temporaryDirectory();
   const store = await openStore(directory, ['web', 'mail', 'web']);
   expect(await store.apply('web', { revision: 7, values: { DB: 'x' } })).toBe('new');
-  expect(store.revisions()).toEqual({ web: 7, mail: 0 });
+  expect(store.keptRevisions()).toEqual({ web: 7, mail: 0 });
   expect(store.of('mail').get('DB')).toBeUndefined();
-  expect((await openStore(directory, ['web'])).revisions()).toEqual({ web: 7 });
+  expect((await openStore(directory, ['web'])).keptRevisions()).toEqual({ web: 7 });
   expect((await stat(join(directory, 'settings'))).mode & 0o777).toBe(0o700);
 });
 
