@@ -17,7 +17,8 @@ export async function startStarling(
   place: Place,
   { hosts: count }: { readonly hosts: number },
 ): Promise<RunningPlane> {
-  const log = await CallbackLog.listen(join(place.directory, 'told'));
+  await using resources = new AsyncDisposableStack();
+  const log = resources.use(await CallbackLog.listen(join(place.directory, 'told')));
   const tracker = await startTracker(place);
   await tracker.fleet.setSetting({ app, name: endpointName }, firstValue);
   await startSeeder(place, tracker);
@@ -27,6 +28,9 @@ export async function startStarling(
   const told: RunningPlane['told'] = (value, options) => log.untilTold(value, count, options);
   const soon = AbortSignal.any([place.signal, AbortSignal.timeout(startMs)]);
   await told(firstValue, { signal: soon });
+  // They end their applications, which would outlive a fetcher that is killed.
+  resources.defer(async () => void (await Promise.allSettled(hosts.map((host) => host.stop()))));
+  const running = resources.move();
   return {
     name: 'starling',
     ours: true,
@@ -36,11 +40,7 @@ export async function startStarling(
       await tracker.fleet.setSetting({ app, name: endpointName }, value);
     },
     told,
-    async [Symbol.asyncDispose]() {
-      // They end their applications, which would outlive a fetcher that is killed.
-      await Promise.allSettled(hosts.map((host) => host.stop()));
-      await log[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
 

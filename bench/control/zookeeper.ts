@@ -25,10 +25,14 @@ export async function startZookeeper(
   place: Place,
   { hosts: count }: { readonly hosts: number },
 ): Promise<RunningPlane> {
-  const log = await CallbackLog.listen(join(place.directory, 'told-by-zookeeper'));
+  await using resources = new AsyncDisposableStack();
+  const log = resources.use(await CallbackLog.listen(join(place.directory, 'told-by-zookeeper')));
   const port = await freePort();
   const server = await startServer(place, port);
   const client = await connectZookeeper(port, place);
+  resources.defer(() => {
+    client.close();
+  });
   const create = Promise.withResolvers<undefined>();
   client.create(path, Buffer.from(firstValue), (error) => {
     if (error) create.reject(error);
@@ -43,6 +47,7 @@ export async function startZookeeper(
   const told: RunningPlane['told'] = (value, options) => log.untilTold(value, count, options);
   const soon = AbortSignal.any([place.signal, AbortSignal.timeout(startMs)]);
   await told(firstValue, { signal: soon });
+  const running = resources.move();
   return {
     name: 'zookeeper',
     ours: false,
@@ -56,10 +61,7 @@ export async function startZookeeper(
         });
       }),
     told,
-    async [Symbol.asyncDispose]() {
-      client.close();
-      await log[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
 
