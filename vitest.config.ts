@@ -29,6 +29,7 @@ const slow = [
   'test/interop/libtorrent-fetches.test.ts',
   'test/unit/swarm/floods.test.ts',
   'test/fault/full-disk.test.ts',
+  'test/fault/tracker-store.test.ts',
 ];
 
 export default defineConfig({
