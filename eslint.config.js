@@ -22,6 +22,7 @@ export default tseslint.config(
         { allowNumber: true, allowBoolean: true },
       ],
       'no-console': 'error',
+      'no-duplicate-case': 'error',
     },
   },
 );

@@ -30,6 +30,7 @@ const slow = [
   'test/unit/swarm/floods.test.ts',
   'test/fault/full-disk.test.ts',
   'test/fault/tracker-store.test.ts',
+  'test/system/refused.test.ts',
 ];
 
 export default defineConfig({

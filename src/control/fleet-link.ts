@@ -196,7 +196,6 @@ export class FleetLink implements AsyncDisposable {
   #onMessage(message: TrackerMessage, listener: FleetListener): void {
     switch (message.type) {
       case 'welcome':
-      case 'preheat':
         return;
       case 'credential':
         void this.#takeCredential(message.text);
