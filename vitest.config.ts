@@ -31,6 +31,7 @@ const slow = [
   'test/fault/full-disk.test.ts',
   'test/fault/tracker-store.test.ts',
   'test/system/refused.test.ts',
+  'test/system/hints.test.ts',
 ];
 
 export default defineConfig({

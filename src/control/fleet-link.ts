@@ -15,6 +15,7 @@ import { join } from './join.ts';
 import type { MembershipFile, MembershipRecord } from './membership-file.ts';
 import type { ChannelReport, Permit, TrackerMessage } from './messages.ts';
 import { PeerLinks } from './peer-links.ts';
+import type { BackoffInit } from './backoff.ts';
 import { TrackerSession } from './tracker-session.ts';
 
 /** Where it is told what happens, like pino. */
@@ -47,6 +48,8 @@ export interface FleetLinkInit {
   /** Where this host stands, for the tracker to take or leave. */
   readonly labels: Readonly<Record<string, string>>;
   readonly version: string;
+  /** The pauses between tries to have a session. */
+  readonly backoff?: BackoffInit | undefined;
 }
 
 /** What a program does with what it is told. */
@@ -148,10 +151,17 @@ export class FleetLink implements AsyncDisposable {
   follow(listener: FleetListener): void {
     const components = { ...this.#components, node: this.#node };
     this.#links = this.#resources.use(new PeerLinks(components));
-    this.#resources.use(new Hints(components, { onHint: (hint) => onHint(hint, listener) }));
+    this.#resources.use(
+      new Hints(components, {
+        onHint: (hint) => {
+          this.#onHint(hint, listener);
+        },
+      }),
+    );
     this.#session = this.#resources.use(
       new TrackerSession(components, {
         trackers: this.#record.trackers,
+        ...(this.#init.backoff && { backoff: this.#init.backoff }),
         describe: () => ({
           version: this.#init.version,
           follows: [...listener.follows],
@@ -191,6 +201,21 @@ export class FleetLink implements AsyncDisposable {
         if (!signal.aborted) log.error({ err: cause }, 'this host got no new credential');
       })
       .finally(() => (this.#joining = undefined));
+  }
+
+  /** A hint says where to look, and nothing else: what is there, a tracker and signatures say. */
+  #onHint(hint: Hint, listener: FleetListener): void {
+    if ('channel' in hint) listener.onNews();
+    else if (this.#isMissing(hint, listener)) this.#session?.lookNow();
+  }
+
+  #isMissing(hint: Exclude<Hint, { channel: string }>, listener: FleetListener): boolean {
+    if ('revocations' in hint) {
+      return hint.revocations > (this.#components.membership.revocations?.number ?? 0);
+    }
+    const { settings: app, revision } = hint;
+    const isFollowed = listener.follows.some((channel) => channel.app === app);
+    return isFollowed && revision > (listener.settingsRevisions()[app] ?? 0);
   }
 
   #onMessage(message: TrackerMessage, listener: FleetListener): void {
@@ -258,11 +283,6 @@ export class FleetLink implements AsyncDisposable {
     await this.#resources.disposeAsync();
     await this.#writing.catch(() => undefined);
   }
-}
-
-/** A hint says where to look, and nothing else: what is there, the tracker and signatures say. */
-function onHint(hint: Hint, listener: FleetListener): void {
-  if ('channel' in hint) listener.onNews();
 }
 
 const verifierOf = (membership: FleetMembership, clock: Clock): CredentialVerifier => ({

@@ -35,6 +35,11 @@ export type SessionChange =
   | { readonly tracker: string; readonly connected: true }
   | { readonly tracker: string; readonly connected: false; readonly error: Error };
 
+/** News that come again and again bring nobody to the trackers more often. */
+const lookEveryMs = 5_000;
+/** All hosts hear of them at one moment, and come spread over this time. */
+const lookSpreadMs = 1_000;
+
 /** Up to the second pause, hosts that lost the same tracker together come back over 3 seconds. */
 const defaultBackoff: BackoffInit = { firstMs: 1_000, mostMs: 30_000 };
 
@@ -50,6 +55,8 @@ export class TrackerSession implements AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #loop: Promise<void>;
   #talk: TrackerTalk | undefined;
+  #wake = new AbortController();
+  #lookedMs = -Infinity;
 
   /** @throws ConfigError when there is no tracker, or an address is not one */
   constructor(components: TrackerSessionComponents, init: TrackerSessionInit) {
@@ -88,6 +95,17 @@ export class TrackerSession implements AsyncDisposable {
     this.#talk?.flush();
   }
 
+  /**
+   * There is something to look at: while there is no session, the next tracker is tried within a second, and not
+   * after the pause.
+   */
+  lookNow(): void {
+    const nowMs = this.#components.clock.uptime();
+    if (nowMs - this.#lookedMs < lookEveryMs) return;
+    this.#lookedMs = nowMs;
+    this.#wake.abort();
+  }
+
   async #run(): Promise<void> {
     const { signal } = this.#closing;
     const { random, clock } = this.#components;
@@ -105,8 +123,22 @@ export class TrackerSession implements AsyncDisposable {
       // All trackers are tried before the pause grows.
       const rounds = Math.ceil(failures / trackers.length);
       const pauseMs = backoffMs(rounds, random(), backoff);
-      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      await this.#pause(pauseMs, random() * lookSpreadMs);
     }
+  }
+
+  /** @param soonMs how long to wait when there is something to look at */
+  async #pause(ms: number, soonMs: number): Promise<void> {
+    const { signal } = this.#closing;
+    this.#wake = new AbortController();
+    const woken = AbortSignal.any([signal, this.#wake.signal]);
+    const beganMs = this.#components.clock.uptime();
+    await sleep(ms, undefined, { signal: woken }).catch(() => undefined);
+    if (!woken.aborted) return;
+    const leftMs = ms - (this.#components.clock.uptime() - beganMs);
+    await sleep(Math.max(Math.min(leftMs, soonMs), 0), undefined, { signal }).catch(
+      () => undefined,
+    );
   }
 
   async #talkTo(tracker: string): Promise<void> {

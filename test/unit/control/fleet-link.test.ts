@@ -1,12 +1,14 @@
-import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { hintsTopic } from '../../../src/control/hint.ts';
 import {
   ControlNode,
-  openFleetLink,
+  FleetLink,
+  Hints,
   SessionServer,
   systemClock,
+  type ControlNodeInit,
   type FleetListener,
-  type HostSession,
+  type Hint,
 } from '../../../src/control/index.ts';
 import { MembershipFile } from '../../../src/control/membership-file.ts';
 import { Identity, verifyCredential } from '../../../src/trust/index.ts';
@@ -14,56 +16,56 @@ import { FleetKey } from '../../tools/fleet-key.ts';
 import { temporaryDirectory } from '../../tools/with-temporary-directory.ts';
 import { addressOf, waitFor } from '../../tools/control-fleet.ts';
 
-const { signal } = new AbortController();
 const clock = systemClock;
 const follows = [{ app: 'web', channel: 'stable' }];
 const imageId = `b${'a'.repeat(58)}`;
 const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
 
-/** A tracker's end of sessions, with nothing behind it. */
-async function openTracker(fleet: FleetKey) {
-  const identity = Identity.generate();
+async function openNode(fleet: FleetKey, init: Partial<ControlNodeInit> & { identity?: Identity }) {
+  const { identity = Identity.generate(), role = 'host', ...others } = init;
   const { fleetId } = fleet;
   const verify = (text: string, peerId: string) =>
     verifyCredential(text, { fleetId, peerId, now: new Date(), revocations: undefined });
+  const credential = fleet.issue(identity.peerId, {
+    roles: [role === 'tracker' ? 'operator' : role],
+  });
+  const listen = ['/ip4/127.0.0.1/tcp/0'];
   const node = await ControlNode.open(
     { identity, clock, verifier: { verify } },
-    {
-      role: 'tracker',
-      listen: ['/ip4/127.0.0.1/tcp/0'],
-      credential: fleet.issue(identity.peerId, { roles: ['operator'] }),
-    },
+    { role, listen, credential, ...others },
   );
   onTestFinished(() => node[Symbol.asyncDispose]());
-  const sessions: HostSession[] = [];
+  return node;
+}
+
+/** A tracker's end of sessions, with nothing behind it. */
+async function openTracker(fleet: FleetKey, init: { identity?: Identity; listen?: string[] } = {}) {
+  const node = await openNode(fleet, { ...init, role: 'tracker' });
   const server = await SessionServer.open(
     { node, clock },
-    {
-      onSession: (session) => sessions.push(session),
-      onMessage: () => undefined,
-      onEnd: () => undefined,
-    },
+    { onSession: () => undefined, onMessage: () => undefined, onEnd: () => undefined },
   );
-  onTestFinished(() => server[Symbol.asyncDispose]());
-  return { address: addressOf(node), server, sessions };
+  const close = async () => {
+    await server[Symbol.asyncDispose]();
+    await node[Symbol.asyncDispose]();
+  };
+  onTestFinished(close);
+  return { address: addressOf(node), server, close };
 }
 
 /** A host that has joined already, with all that its program is told. */
 async function openHost(fleet: FleetKey, trackers: readonly string[]) {
-  const directory = await temporaryDirectory();
-  const identityPath = join(directory, 'identity.key');
-  const { peerId } = await Identity.open(identityPath);
-  const file = new MembershipFile({ directory });
-  const { fleetId } = fleet;
-  await file.write({ fleetId, trackers: [...trackers], credential: fleet.issue(peerId) });
-  const own = { directory, identityPath, host: '127.0.0.1', controlPort: 0 };
-  const opened = await openFleetLink(
-    { log, random: () => 0 },
-    { ...own, zone: '', rack: '', version: '1' },
-    { signal },
+  const identity = Identity.generate();
+  const membership = fleet.membership(identity);
+  const file = new MembershipFile({ directory: await temporaryDirectory() });
+  const record = { fleetId: fleet.fleetId, trackers: [...trackers] };
+  // Who has lost its tracker does not come again before it is told to look.
+  const backoff = { firstMs: 3_600_000, mostMs: 3_600_000 };
+  const link = await FleetLink.open(
+    { identity, membership, file, clock, random: () => 0, log },
+    { record, listen: ['/ip4/127.0.0.1/tcp/0'], labels: {}, version: '1', backoff },
   );
-  if (opened === undefined) throw new Error('it has joined');
-  onTestFinished(() => opened[Symbol.asyncDispose]());
+  onTestFinished(() => link[Symbol.asyncDispose]());
   const told: unknown[][] = [];
   const note =
     (what: string) =>
@@ -71,22 +73,22 @@ async function openHost(fleet: FleetKey, trackers: readonly string[]) {
       void told.push([what, ...said]);
   const listener: FleetListener = {
     follows,
-    settingsRevisions: () => ({}),
+    settingsRevisions: () => ({ web: 3 }),
     onSettings: note('settings'),
     onPermits: note('permits'),
     onPreheat: note('preheat'),
     onNews: note('news'),
     onConnected: note('connected'),
   };
-  opened.link.follow(listener);
-  return { ...opened, peerId, file, told };
+  link.follow(listener);
+  await waitFor(() => expect(told).toEqual([['connected', true]]));
+  return { link, file, membership, peerId: identity.peerId, told };
 }
 
 test('a program is told what its tracker says', async () => {
   const fleet = new FleetKey();
   const tracker = await openTracker(fleet);
   const host = await openHost(fleet, [tracker.address]);
-  await waitFor(() => expect(host.told).toEqual([['connected', true]]));
   const images = [{ app: 'web', imageId }];
   tracker.server.broadcast({ type: 'preheat', images });
   tracker.server.broadcast({ type: 'news', channels: follows });
@@ -94,3 +96,37 @@ test('a program is told what its tracker says', async () => {
   await waitFor(() => expect(host.told).toHaveLength(4));
   expect(host.told.slice(1)).toEqual([['preheat', images], ['news'], ['permits', []]]);
 });
+
+test.each<[Hint]>([[{ settings: 'web', revision: 4 }], [{ revocations: 1 }]])(
+  'a host without a session tries a tracker when another host hints at what it lacks: %o',
+  async (lacking) => {
+    const fleet = new FleetKey();
+    const identity = Identity.generate();
+    const tracker = await openTracker(fleet, { identity });
+    const host = await openHost(fleet, [tracker.address]);
+    const peer = await openNode(fleet, {});
+    const hints = new Hints({ node: peer, clock }, { onHint: () => undefined });
+    onTestFinished(() => hints[Symbol.dispose]());
+    tracker.server.broadcast({ type: 'peers', addresses: [addressOf(peer)] });
+    await waitFor(() => expect(peer.gossip.getSubscribers(hintsTopic)).toHaveLength(1));
+    await tracker.close();
+    await waitFor(() => expect(host.told.at(-1)).toEqual(['connected', false]));
+    const again = await openTracker(fleet, {
+      identity,
+      listen: [tracker.address.replace(/\/p2p\/.*/, '')],
+    });
+    // What it has, and what is of an app that it does not follow, is no reason.
+    for (const known of [
+      { settings: 'web', revision: 3 },
+      { settings: 'other', revision: 9 },
+    ]) {
+      await hints.publish(known);
+    }
+    await hints.publish({ app: 'web', channel: 'stable' });
+    await waitFor(() => expect(host.told.at(-1)).toEqual(['news']));
+    expect(again.server.sessions.size).toBe(0);
+    await hints.publish(lacking);
+    await waitFor(() => expect(host.told.at(-1)).toEqual(['connected', true]));
+    expect([...again.server.sessions.keys()]).toEqual([host.peerId]);
+  },
+);
