@@ -22,7 +22,6 @@ export default tseslint.config(
         { allowNumber: true, allowBoolean: true },
       ],
       'no-console': 'error',
-      'no-duplicate-case': 'error',
     },
   },
 );

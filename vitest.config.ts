@@ -32,6 +32,7 @@ const slow = [
   'test/fault/tracker-store.test.ts',
   'test/system/refused.test.ts',
   'test/system/hints.test.ts',
+  'test/system/approval.test.ts',
 ];
 
 export default defineConfig({
