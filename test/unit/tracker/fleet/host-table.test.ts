@@ -40,6 +40,7 @@ test('of a host that is revoked nothing is written when its session ends', async
   const { value = '' } = (await fleet.store.get(memberKey(id))) ?? {};
   const revoked = { ...(JSON.parse(value) as object), state: 'revoked' };
   await fleet.store.commit({ put: [put(memberKey(id), revoked)], remove: [`hosts/${id}`] });
+  await fleet.run(1_000);
   fleet.connect(fleet.hosts, undefined);
   await fleet.run(2_000);
   const { entries } = await fleet.store.list('hosts/');
