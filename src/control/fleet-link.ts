@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { isStarlingError } from '../errors.ts';
 import { cancellableDelay } from '../swarm/index.ts';
 import {
@@ -117,7 +118,7 @@ export class FleetLink implements AsyncDisposable {
     const { labels, version } = this.#init;
     let toldPending = false;
     while (this.#node.claims === undefined) {
-      for (const tracker of this.#record.trackers) {
+      for (const tracker of this.#trackers) {
         try {
           const request = { tracker, labels: { ...labels }, version };
           const answer = await join(
@@ -160,7 +161,7 @@ export class FleetLink implements AsyncDisposable {
     );
     this.#session = this.#resources.use(
       new TrackerSession(components, {
-        trackers: this.#record.trackers,
+        trackers: this.#trackers,
         ...(this.#init.backoff && { backoff: this.#init.backoff }),
         describe: () => ({
           version: this.#init.version,
@@ -177,6 +178,12 @@ export class FleetLink implements AsyncDisposable {
         },
       }),
     );
+  }
+
+  /** Those by which this host joined, which its operator may have set up for it, and those that it was told of. */
+  get #trackers(): string[] {
+    const { trackers, told = [] } = this.#record;
+    return [...new Set([...trackers, ...told])];
   }
 
   /** The tracker's clock; undefined before the first session, and while this host does not belong. */
@@ -243,6 +250,9 @@ export class FleetLink implements AsyncDisposable {
       case 'peers':
         this.#links?.offer(message.addresses);
         return;
+      case 'trackers':
+        void this.#takeTrackers(message.addresses);
+        return;
     }
   }
 
@@ -261,19 +271,31 @@ export class FleetLink implements AsyncDisposable {
     });
   }
 
-  /** What is not good is said, and left aside. What is taken holds at once, and is kept. */
+  /** A tracker that is added later is known by the hosts that joined before it, also after a restart. */
+  async #takeTrackers(told: readonly string[]): Promise<void> {
+    const before = this.#record;
+    await this.#keep("the fleet's trackers", { told: [...told] }, () => {
+      this.#session?.setTrackers([...new Set([...before.trackers, ...told])]);
+    });
+  }
+
   async #take(what: 'credential' | 'revocations', text: string, take: () => void): Promise<void> {
+    await this.#keep(`the ${what}`, { [what]: text }, take);
+  }
+
+  /** What is not good is said, and left aside. What is taken holds at once, and is kept. */
+  async #keep(what: string, told: Partial<MembershipRecord>, take: () => void): Promise<void> {
     const { log, file } = this.#components;
     try {
       take();
-      if (this.#record[what] === text) return;
-      this.#record = { ...this.#record, [what]: text };
-      const record = this.#record;
+      const record = { ...this.#record, ...told };
+      if (isDeepStrictEqual(record, this.#record)) return;
+      this.#record = record;
       this.#writing = this.#writing.then(() => file.write(record));
       await this.#writing;
     } catch (error) {
       this.#writing = Promise.resolve();
-      log.warn({ err: error }, `the ${what} that a tracker sent could not be taken or kept`);
+      log.warn({ err: error }, `${what} that a tracker sent could not be taken or kept`);
     }
   }
 

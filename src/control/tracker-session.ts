@@ -18,7 +18,7 @@ export interface TrackerSessionComponents {
 }
 
 export interface TrackerSessionInit {
-  /** As `parsePeerAddress` reads them; a session is kept with one of them. */
+  /** As `parsePeerAddress` reads them; a session is kept with one of them, until others are set. */
   readonly trackers: readonly string[];
   /** What this host says of itself whenever a session begins. */
   readonly describe: () => Omit<Hello, 'type' | 'protocol'>;
@@ -55,6 +55,7 @@ export class TrackerSession implements AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #loop: Promise<void>;
   #talk: TrackerTalk | undefined;
+  #trackers: readonly string[];
   #wake = new AbortController();
   #lookedMs = -Infinity;
 
@@ -63,6 +64,7 @@ export class TrackerSession implements AsyncDisposable {
     this.#components = components;
     this.#init = init;
     for (const tracker of init.trackers) parsePeerAddress(tracker);
+    this.#trackers = init.trackers;
     if (init.trackers.length === 0) {
       throw new ConfigError('CONFIG_MISSING', 'no tracker is given: name at least one');
     }
@@ -96,6 +98,15 @@ export class TrackerSession implements AsyncDisposable {
   }
 
   /**
+   * From which trackers the next one is taken, when this session ends.
+   * @throws ConfigError when an address is not one; then all stays as it was
+   */
+  setTrackers(trackers: readonly string[]): void {
+    for (const tracker of trackers) parsePeerAddress(tracker);
+    if (trackers.length > 0) this.#trackers = trackers;
+  }
+
+  /**
    * There is something to look at: while there is no session, the next tracker is tried within a second, and not
    * after the pause.
    */
@@ -109,11 +120,11 @@ export class TrackerSession implements AsyncDisposable {
   async #run(): Promise<void> {
     const { signal } = this.#closing;
     const { random, clock } = this.#components;
-    const { trackers, backoff = defaultBackoff } = this.#init;
-    let next = Math.floor(random() * trackers.length);
+    const { backoff = defaultBackoff } = this.#init;
+    let next = Math.floor(random() * this.#trackers.length);
     let failures = 0;
     while (!signal.aborted) {
-      const tracker = trackers[next % trackers.length] ?? '';
+      const tracker = this.#trackers[next % this.#trackers.length] ?? '';
       next++;
       const beganMs = clock.uptime();
       await this.#talkTo(tracker);
@@ -121,7 +132,7 @@ export class TrackerSession implements AsyncDisposable {
       const hasLasted = clock.uptime() - beganMs > backoff.mostMs;
       failures = hasLasted ? 1 : failures + 1;
       // All trackers are tried before the pause grows.
-      const rounds = Math.ceil(failures / trackers.length);
+      const rounds = Math.ceil(failures / this.#trackers.length);
       const pauseMs = backoffMs(rounds, random(), backoff);
       await this.#pause(pauseMs, random() * lookSpreadMs);
     }

@@ -30,19 +30,19 @@ function start(program: ProgramName, args: readonly string[]): RunningProgram {
 }
 
 /** A tracker of a new fleet, and how an operator calls it. */
-async function startTracker() {
+async function startTracker(controlPort: number, announced: string) {
   await resultOf('seeder', ['keys', 'init', '--keys', at('keys')]);
   await resultOf('tracker', ['fleet', 'init', '--dir', at('tracker')]);
-  const controlPort = await freePort();
   const ports = ['--port', '0', '--no-udp', '--control-port', String(controlPort)];
   const own = ['--dir', at('tracker'), '--root', at('keys', 'root.json')];
-  const tracker = start('tracker', ['serve', ...own, ...ports]);
+  const told = ['--control-announce', multiaddrOf(announced)];
+  const tracker = start('tracker', ['serve', ...own, ...ports, ...told]);
   const { url, tokenPath } = await tracker.untilEvent('listening');
   const operator = ['--tracker', String(url), '--token-file', String(tokenPath)];
   const operate = (...args: readonly string[]) => resultOf('tracker', [...args, ...operator]);
   const newToken = async (...grant: readonly string[]): Promise<string> =>
     String((await operate('token', 'create', ...grant)).token);
-  return { url: String(url), controlPort, operator, operate, newToken };
+  return { url: String(url), operator, operate, newToken };
 }
 
 async function bake(version: string): Promise<string> {
@@ -71,7 +71,11 @@ async function isConnectedTo(ports: readonly number[]): Promise<true | undefined
 
 test('a host hears of a release from other hosts while it has no session, and of settings when it has one again', async () => {
   directory = await temporaryDirectory();
-  const tracker = await startTracker();
+  // Hosts are told an address that can be cut off from the tracker's control plane; its HTTP is still there then.
+  const controlPort = await freePort();
+  const direct = `127.0.0.1:${controlPort}`;
+  const proxy = await CuttingProxy.start(direct);
+  const tracker = await startTracker(controlPort, proxy.address);
   const { operate, newToken } = tracker;
   const publish = ['--keys', at('keys'), '--store', at('store'), ...tracker.operator];
   const release = (imageId: string) =>
@@ -85,11 +89,8 @@ test('a host hears of a release from other hosts while it has no session, and of
   const seeder = start('seeder', ['seed', ...seeding, '--join', seederToken, ...where]);
   await seeder.untilEvent('seeding');
 
-  // The way of one host to the tracker's control plane can be cut; the tracker's HTTP is still there.
-  const proxy = await CuttingProxy.start(`127.0.0.1:${tracker.controlPort}`);
-  const cutToken = detour(await newToken('--app', 'web'), proxy.address);
   const controlPorts = [await freePort(), await freePort()];
-  const tokens = [await newToken('--app', 'web'), cutToken];
+  const tokens = [detour(await newToken('--app', 'web'), direct), await newToken('--app', 'web')];
   const [other, cut] = ['other', 'cut'].map((name, index) =>
     start('fetcher', [
       ...['run', '--root', at('keys', 'root.json'), '--follow', 'web/stable', '--dir', at(name)],
@@ -122,11 +123,15 @@ test('a host hears of a release from other hosts while it has no session, and of
 /** The same token, whose tracker is reached at another address. Who is there, it says as before. */
 function detour(text: string, address: string): string {
   const token = parseJoinToken(text);
-  const [host, port] = address.split(':');
   const trackers = token.trackers.map((tracker) =>
-    tracker.replace(/^.*(?=\/p2p\/)/, `/ip4/${host}/tcp/${port}`),
+    tracker.replace(/^.*(?=\/p2p\/)/, multiaddrOf(address)),
   );
   return formatJoinToken({ ...token, trackers });
+}
+
+function multiaddrOf(address: string): string {
+  const [host, port] = address.split(':');
+  return `/ip4/${host}/tcp/${port}`;
 }
 
 const untilTold = (name: string, line: string): Promise<true> =>

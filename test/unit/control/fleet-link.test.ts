@@ -54,13 +54,16 @@ async function openTracker(fleet: FleetKey, init: { identity?: Identity; listen?
 }
 
 /** A host that has joined already, with all that its program is told. */
-async function openHost(fleet: FleetKey, trackers: readonly string[]) {
+async function openHost(
+  fleet: FleetKey,
+  trackers: readonly string[],
+  // Who has lost its tracker does not come again before it is told to look.
+  backoff = { firstMs: 3_600_000, mostMs: 3_600_000 },
+) {
   const identity = Identity.generate();
   const membership = fleet.membership(identity);
   const file = new MembershipFile({ directory: await temporaryDirectory() });
   const record = { fleetId: fleet.fleetId, trackers: [...trackers] };
-  // Who has lost its tracker does not come again before it is told to look.
-  const backoff = { firstMs: 3_600_000, mostMs: 3_600_000 };
   const link = await FleetLink.open(
     { identity, membership, file, clock, random: () => 0, log },
     { record, listen: ['/ip4/127.0.0.1/tcp/0'], labels: {}, version: '1', backoff },
@@ -95,6 +98,21 @@ test('a program is told what its tracker says', async () => {
   tracker.server.broadcast({ type: 'permits', permits: [] });
   await waitFor(() => expect(host.told).toHaveLength(4));
   expect(host.told.slice(1)).toEqual([['preheat', images], ['news'], ['permits', []]]);
+});
+
+test('a tracker that is added later is known by who joined before, and kept', async () => {
+  const fleet = new FleetKey();
+  const [first, added] = [await openTracker(fleet), await openTracker(fleet)];
+  const host = await openHost(fleet, [first.address], { firstMs: 10, mostMs: 100 });
+  first.server.broadcast({ type: 'trackers', addresses: [first.address, added.address] });
+  await waitFor(async () =>
+    expect(await host.file.read()).toMatchObject({
+      trackers: [first.address],
+      told: [first.address, added.address],
+    }),
+  );
+  await first.close();
+  await waitFor(() => expect([...added.server.sessions.keys()]).toEqual([host.peerId]));
 });
 
 test.each<[Hint]>([[{ settings: 'web', revision: 4 }], [{ revocations: 1 }]])(
