@@ -162,6 +162,15 @@ export class Fleet implements AsyncDisposable {
     await this.audit.commit({ put: [value] }, { ...record, outcome: 'done' });
   }
 
+  /** Hosts that are here learn of a tracker that was added. */
+  async #tellTrackers(): Promise<void> {
+    try {
+      this.#sessions.tellAll({ type: 'trackers', addresses: await this.trackers() });
+    } catch (error) {
+      this.#components.log.warn({ err: error }, 'hosts could not be told of another tracker');
+    }
+  }
+
   get #addressKey(): string {
     return `${trackerAddressPrefix}${this.#node.peerId}`;
   }
@@ -208,6 +217,7 @@ export class Fleet implements AsyncDisposable {
         { ...this.#components, ...this, node, members: this.members, settings: this.settings },
         {
           revocations: () => this.#verifier.revocations,
+          trackers: () => this.trackers(),
           onReport: (session, message) => {
             hosts.onReport(session, message);
           },
@@ -234,6 +244,7 @@ export class Fleet implements AsyncDisposable {
     this.#watch(revocationsKey, (change) => {
       this.#onRevocations(change);
     });
+    this.#watch(trackerAddressPrefix, () => void this.#tellTrackers());
     await this.#tellAddresses();
     log.info({ fleet: this.fleetId, addresses: this.addresses }, 'the control plane listens');
   }
