@@ -542,12 +542,13 @@ export class Exchange implements AsyncDisposable {
 
   /** There is no v1 inside a fleet. */
   #hashesFor(swarm: Swarm): Buffer[] {
-    return this.#transport === 'sealed' ? swarm.wireHashes.slice(0, 1) : swarm.wireHashes;
+    const { all } = swarm.hashes;
+    return this.#transport === 'sealed' ? all.slice(0, 1) : all;
   }
 
   #dial(membership: Membership, endpoint: Endpoint): void {
     const { swarm, dials } = membership;
-    const infoHash = dials.hashFor(endpoint, this.#hashesFor(swarm)) ?? swarm.infoHash;
+    const infoHash = dials.hashFor(endpoint, this.#hashesFor(swarm)) ?? swarm.hashes.infoHash;
     const { link, lane } = this.#lanes.dial(endpoint, {
       transport: this.#transport,
       handshake: Uint8Array.from(encodeHandshake({ infoHash, peerId: this.peerId })),
@@ -597,7 +598,7 @@ export class Exchange implements AsyncDisposable {
         peer.close(new PeerError('PEER_PROTOCOL', `${address} asks for an image that is not here`));
         return;
       }
-      peer.sendHandshake(answeredHash(swarm, handshake), this.peerId);
+      peer.sendHandshake(swarm.hashes.answerTo(handshake), this.peerId);
       this.#welcome(peer, handshake, swarm, () => undefined);
     });
     if (this.#closed || this.#peers.size > this.#init.maxConnections) peer.close();
@@ -663,7 +664,7 @@ export class Exchange implements AsyncDisposable {
   /** An image that the peer may not have is as unknown as one that is not here. */
   #swarmFor(peer: Peer, { infoHash }: Handshake): Swarm | undefined {
     for (const { swarm, apps } of this.#memberships.values()) {
-      if (!swarm.wireHashes.some((hash) => hash.equals(infoHash))) continue;
+      if (!swarm.hashes.has(infoHash)) continue;
       return this.#members.mayHave(peer.claims, [...apps]) ? swarm : undefined;
     }
     return undefined;
@@ -722,13 +723,6 @@ export class Exchange implements AsyncDisposable {
 function checkTrackerUrl(url: string): void {
   if (/^https?:$/.test(URL.parse(url)?.protocol ?? '')) return;
   throw new ConfigError('CONFIG_INVALID', `"${url}" is not the http or https URL of a tracker`);
-}
-
-/** BEP 52, 'Upgrade Path': who knows v2 is answered with the v2 hash. */
-function answeredHash(swarm: Swarm, handshake: Handshake): Buffer {
-  const v2 = swarm.infoHash.subarray(0, 20);
-  if (swarm.v1?.infoHash.equals(handshake.infoHash) === true) return handshake.infoHash;
-  return handshake.v2 || handshake.infoHash.equals(v2) ? v2 : handshake.infoHash;
 }
 
 /** Nobody was reached, who could have known the image under another hash. */
