@@ -1,14 +1,9 @@
 import { isStarlingError } from '../errors.ts';
 import { cancellableDelay } from '../swarm/index.ts';
-import {
-  verifyCredential,
-  type CredentialClaims,
-  type FleetMembership,
-  type Identity,
-} from '../trust/sealed.ts';
+import type { FleetMembership, Identity } from '../trust/sealed.ts';
 import type { Clock } from './clock.ts';
 import { ControlNode } from './control-node.ts';
-import type { CredentialVerifier } from './credential-verifier.ts';
+import { FleetVerifier } from './fleet-verifier.ts';
 import type { Hint } from './hint.ts';
 import { Hints } from './hints.ts';
 import { join } from './join.ts';
@@ -94,7 +89,7 @@ export class FleetLink implements AsyncDisposable {
     const { identity, clock, membership } = components;
     const { credential } = membership;
     const node = await ControlNode.open(
-      { identity, clock, verifier: verifierOf(membership, clock) },
+      { identity, clock, verifier: new FleetVerifier({ fleet: membership, clock }) },
       {
         role: 'host',
         listen: init.listen,
@@ -265,16 +260,6 @@ export class FleetLink implements AsyncDisposable {
 function onHint(hint: Hint, listener: FleetListener): void {
   if ('channel' in hint) listener.onNews();
 }
-
-const verifierOf = (membership: FleetMembership, clock: Clock): CredentialVerifier => ({
-  verify: (text, peerId): CredentialClaims =>
-    verifyCredential(text, {
-      fleetId: membership.fleetId,
-      peerId,
-      now: new Date(clock.now()),
-      revocations: membership.revocations,
-    }),
-});
 
 /** Whether this host has a credential that others take. */
 const isGood = (membership: FleetMembership, clock: Clock): boolean =>
