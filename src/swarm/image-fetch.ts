@@ -221,7 +221,7 @@ export class ImageFetch {
 
   /** Closes the files, after `stop` and after the data planes have closed theirs. */
   async close(): Promise<void> {
-    await this.#content?.reader[Symbol.asyncDispose]();
+    this.#content?.reader[Symbol.dispose]();
     await this.#incoming?.[Symbol.asyncDispose]();
   }
 }

@@ -401,7 +401,7 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
     // What was begun on the disk ends before its files are closed.
     await this.#components.data.close();
     await this.#life.ended();
-    await this.#stored?.reader[Symbol.asyncDispose]();
+    this.#stored?.reader[Symbol.dispose]();
     await this.#fetch.close();
   }
 }
