@@ -1,6 +1,6 @@
 import type { RolloutDraft } from './rollout-draft.ts';
 import { isDown, isMoving, Room } from './rollout-limit.ts';
-import { isFixed, obstacleOf, Standings } from './rollout-standing.ts';
+import { isFixed, obstacleOf, Standings, type FixableHost } from './rollout-standing.ts';
 import { openSize } from './rollout-wave.ts';
 import { nextOpeningMs } from './rollout-window.ts';
 import {
@@ -108,7 +108,7 @@ export function settle(draft: RolloutDraft): void {
 export function permitsOf(draft: RolloutDraft): Permit[] {
   const permits: Permit[] = [];
   for (const [host] of draft.entries()) {
-    const permit = permitFor(draft.state, host.id, draft.nowMs);
+    const permit = permitFor(draft.state, host, draft.nowMs);
     if (permit === undefined) continue;
     permits.push(permit);
     if (host.unreachableSinceMs === undefined) draft.wake(draft.nowMs + renewMs);
@@ -117,15 +117,25 @@ export function permitsOf(draft: RolloutDraft): Permit[] {
 }
 
 /**
- * What a host has to be told by a state that is stored; undefined: nothing.
+ * What a host has to be told by a state that is stored; undefined: nothing. A state in which it is
+ * permitted may have been stopped since, and the host fixed, with nobody there to take the permit
+ * back: it is not given anew then.
+ * @param host what is fixed of it by now
  * @param nowMs a moment, in fleet time, at which this was the newest state, or before it
  */
-export function permitFor(state: RolloutState, host: string, nowMs: number): Permit | undefined {
-  const entry = Object.hasOwn(state.hosts, host) ? state.hosts[host] : undefined;
+export function permitFor(
+  state: RolloutState,
+  host: FixableHost & Pick<HostView, 'id'>,
+  nowMs: number,
+): Permit | undefined {
+  const { id } = host;
+  const { release } = state;
+  const entry = Object.hasOwn(state.hosts, id) ? state.hosts[id] : undefined;
   const action = entry && actionOf[entry.phase];
   if (entry === undefined || action === undefined) return undefined;
+  if (action === 'activate' && (!allowsMoves(state) || isFixed(host, release))) return undefined;
   const { epoch } = entry;
-  return { host, release: state.release, action, epoch, validUntilMs: nowMs + permitLeaseMs };
+  return { host: id, release, action, epoch, validUntilMs: nowMs + permitLeaseMs };
 }
 
 const actionOf: Partial<Record<HostEntry['phase'], Permit['action']>> = {

@@ -35,9 +35,12 @@ export function obstacleOf(
   return isWindowOpen(plan.windows, host, nowMs) ? undefined : 'outsideWindow';
 }
 
+/** What an operator has fixed of a host. */
+export type FixableHost = Pick<HostView, 'isHeld' | 'pin'>;
+
 /** Whether a host is to be left alone, whatever its rollout would have it do. */
-export const isFixed = (host: HostView, release: string): boolean =>
-  host.isHeld || (host.pin !== undefined && host.pin !== release);
+export const isFixed = ({ isHeld, pin }: FixableHost, release: string): boolean =>
+  isHeld || (pin !== undefined && pin !== release);
 
 /** All hosts of a fleet by where they stand. */
 export class Standings {

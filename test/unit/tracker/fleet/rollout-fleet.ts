@@ -135,6 +135,22 @@ export class RolloutFleet {
     return tracker;
   }
 
+  /** Whoever is elected next, if somebody is, is dead. */
+  electNobody(): void {
+    const dead = new AbortController();
+    const isOver = new Promise<void>((resolve) => {
+      dead.signal.addEventListener('abort', () => resolve());
+    });
+    const electing = this.store.elect('rollouts', {
+      signal: dead.signal,
+      onElected: () => isOver,
+    });
+    onTestFinished(async () => {
+      dead.abort();
+      await electing.catch(() => undefined);
+    });
+  }
+
   /** Hosts get a session with a tracker; with none, they are heard no more. */
   connect(hosts: readonly SimulatedHost[], tracker: FleetTracker | undefined): void {
     for (const host of hosts) {
