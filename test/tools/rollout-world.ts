@@ -81,6 +81,11 @@ export class RolloutWorld {
     return this.hosts.filter((host) => host.isPresent && host.isTakenDown).length;
   }
 
+  /** How many hosts are unavailable, in truth, for whatever reason. */
+  get unavailable(): number {
+    return this.hosts.filter((host) => host.isPresent && !(host.isUp && host.isAvailable)).length;
+  }
+
   /** An operator's word about all rollouts, acknowledged when this returns. */
   act(action: RolloutAction): void {
     for (const channel of this.#channels) {

@@ -11,7 +11,15 @@ const promisedMs = 5_000;
 
 const anyFate: fc.Arbitrary<Fate> = fc.record({
   takesMs: fc.constantFrom(0, 700, 2_500),
-  outcome: fc.constantFrom('healthy', 'healthy', 'healthy', 'wentBack', 'failed', 'never'),
+  outcome: fc.constantFrom(
+    'healthy',
+    'healthy',
+    'healthy',
+    'wentBack',
+    'failed',
+    'never',
+    'nothing',
+  ),
 });
 const goodFate: fc.Arbitrary<Fate> = fc.record({
   takesMs: fc.constantFrom(0, 700, 2_500),
@@ -210,6 +218,50 @@ test('no host activates outside the waves that are open', () => {
   );
 });
 
+// What the others do not do is done by rollouts alone: then the limit is that of all who are unavailable.
+test('no more hosts are unavailable than are allowed, where nobody fails by himself', () => {
+  fc.assert(
+    fc.property(
+      anyHosts(anyFate),
+      anyPlan,
+      anySteps('leave', 'join', 'crash', 'sicken'),
+      anyNetwork,
+      fc.integer(),
+      (sketch, plan, steps, network, seed) => {
+        const hosts = makeHosts(sketch);
+        const world = worldOf(seed, { channels: [hosts], plan, ...network });
+        const limit = sizeOf(plan.maxUnavailable, hosts.length);
+        for (const step of steps) {
+          take(world, step);
+          world.run(step.ticks, () => world.unavailable > limit);
+          expect(world.unavailable).toBeLessThanOrEqual(limit);
+        }
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+test('a host that can move without making more unavailable moves, whatever the room and the order', () => {
+  fc.assert(
+    fc.property(
+      anyHosts(goodFate, fc.constant('old')),
+      anyPlan,
+      fc.array(fc.nat(11), { minLength: 1, maxLength: 6 }),
+      fc.integer(),
+      (sketch, plan, sick, seed) => {
+        const hosts = makeHosts(sketch);
+        for (const at of sick) hosts[at % hosts.length]?.fallSick();
+        const world = worldOf(seed, { channels: [hosts], plan, ...perfect });
+        world.run(600, () => world.state.phase === 'done');
+        expect(world.state.phase).toBe('done');
+        expect(hosts.every(({ release }) => release === newRelease)).toBe(true);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
 // Nomad: the next hosts began while those before them were not healthy yet.
 test('a wave opens when all who were tried, and did not fail, have been healthy for the gate', () => {
   fc.assert(
@@ -334,7 +386,11 @@ test('a rollout ends whatever becomes of the activations, also with a network th
       (sketch, plan, lossShare, seed) => {
         const hosts = makeHosts(sketch);
         const network = { lossShare, delayMs: 400 };
-        const world = worldOf(seed, { channels: [hosts], plan, ...network });
+        // Who is left with nothing may take up all the room that others need to go back; that waits.
+        const isAnyLost = hosts.some(({ fate }) => fate.outcome === 'nothing');
+        const goBackOnAbort = plan.goBackOnAbort && !isAnyLost;
+        const ending = { ...plan, goBackOnAbort };
+        const world = worldOf(seed, { channels: [hosts], plan: ending, ...network });
         const isOver = () => world.state.phase === 'done' || world.state.phase === 'aborted';
         world.run(3_000, isOver);
         expect(isOver(), world.state.phase).toBe(true);
