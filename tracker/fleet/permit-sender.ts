@@ -70,7 +70,8 @@ export class PermitSender implements AsyncDisposable {
     const byHost = new Map<string, Permit[]>();
     let isAnythingOpen = false;
     for (const channel of table.all) {
-      const nowMs = clock.now();
+      // By what the host is told when it asks for the time: a date can be set, and that may be while it is asked.
+      const nowMs = clock.uptime();
       // Who is not told to activate may be so when it is let go again.
       if (permitsOf(channel, own, allFree, nowMs).length === 0) continue;
       isAnythingOpen = true;
