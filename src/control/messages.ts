@@ -44,6 +44,10 @@ export const channelReportSchema = z.object({
   state: z.enum(['empty', 'activating', 'healthy', 'failed', 'wentBack']),
   /** The image id of the newest release, once all of it is here. */
   prefetched: imageId.optional(),
+  /** Which needs of that image are not met: it can't be activated before they are. */
+  unmet: z.array(name).max(64).optional(),
+  /** Why the newest release is not what runs, for people. */
+  reason: z.string().max(300).optional(),
   /** Which of the images of the app that it was told to preheat are all here. */
   preheated: z.array(imageId).max(64).optional(),
 });

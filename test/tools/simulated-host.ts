@@ -16,6 +16,8 @@ export class SimulatedHost {
   readonly skewMs: number;
   fate: Fate = { takesMs: 1_000, outcome: 'healthy' };
   prefetchedAtMs = 0;
+  /** Values that the release needs, and that it has not got. */
+  lacks: readonly string[] | undefined;
   downSinceMs: number | undefined;
   isPresent = true;
   /** What was under way to it or from it when it left does not reach the next life. */
@@ -111,6 +113,7 @@ export class SimulatedHost {
       release: this.release,
       state: this.state,
       isPrefetched: nowMs >= this.prefetchedAtMs,
+      ...(this.lacks === undefined ? {} : { unmet: this.lacks, reason: 'it lacks values' }),
     };
   }
 

@@ -243,6 +243,24 @@ test('a wave waits for hosts that fetch, until its deadline', () => {
   expect(activatable(ended.state, fetched, t0 + 90_000)).toEqual(['b']);
 });
 
+test('a host whose image lacks values is not due, is waited for as one that fetches, and is said', () => {
+  const lacks = { ...old, unmet: ['API'] };
+  const fleet = fleetOf([aHost('a'), aHost('b', { report: lacks })]);
+  const first = decide(start('waves=100% max-unavailable=2 gate=0s deadline=60s'), fleet, t0);
+  expect(first.permits.map(({ host }) => host)).toEqual(['a']);
+  const moved = answer(first.state, fleet, 'a');
+  const waiting = decide(first.state, moved, t0 + 1_000);
+  expect([waiting.state.phase, waiting.lookAgainAtMs]).toEqual(['running', t0 + 60_000]);
+  expect(rolloutStatus(waiting.state, moved, t0 + 1_000)).toMatchObject({
+    waitsFor: 'settings',
+    total: 2,
+    standings: { tried: 1, unmet: 1 },
+  });
+  expect(decide(waiting.state, moved, t0 + 60_000).state.phase).toBe('done');
+  const met = change(moved, 'b', () => ({ report: old }));
+  expect(activatable(waiting.state, met, t0 + 2_000)).toEqual(['b']);
+});
+
 test('who comes during the gate waits for the next wave, and does not begin the gate anew', () => {
   const fleet = fleetOf(manyHosts(10));
   const { state } = decide(start('waves=10%,100% gate=10s'), fleet, t0);

@@ -217,7 +217,7 @@ export class RolloutFleet {
   }
 
   #report(host: SimulatedHost): ChannelReport {
-    const { isPrefetched, release, ...report } = host.report(Date.now());
+    const { isPrefetched, release, unmet, ...report } = host.report(Date.now());
     const prefetched = isPrefetched ? this.releases[0]?.imageId : undefined;
     return {
       app: 'web',
@@ -225,6 +225,7 @@ export class RolloutFleet {
       ...report,
       ...(release === undefined ? {} : { release }),
       ...(prefetched === undefined ? {} : { prefetched }),
+      ...(unmet === undefined ? {} : { unmet: [...unmet] }),
     };
   }
 }
