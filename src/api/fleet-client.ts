@@ -4,6 +4,7 @@ import {
   createdTokenSchema,
   fleetMemberSchema,
   fleetMembersSchema,
+  invitationSchema,
   joinTokensSchema,
   revokedSchema,
   settingChangedSchema,
@@ -12,6 +13,7 @@ import {
   type FleetJoinToken,
   type FleetMember,
   type FleetMembers,
+  type Invitation,
   type MemberGrant,
   type TokenRequest,
 } from './fleet-schemas.ts';
@@ -41,6 +43,11 @@ export class FleetClient {
   async removeToken(id: string, options: MutationOptions = {}): Promise<void> {
     const path = `/v1/tokens/${encodeURIComponent(id)}`;
     await this.#tracker.call(z.object({}), { method: 'DELETE', path }, options);
+  }
+
+  /** What a host needs to ask whether it may belong. */
+  invitation(options: RequestOptions = {}): Promise<Invitation> {
+    return this.#tracker.call(invitationSchema, { path: '/v1/invitation' }, options);
   }
 
   /** A page of members; `after` is what the page before called `next`. */
