@@ -45,8 +45,11 @@ export class TimedPermits {
   take(permits: readonly Permit[]): void {
     const leased = permits.filter(({ action }) => action === 'activate');
     const others = permits.filter(({ action }) => action !== 'activate');
+    if (others.length === permits.length) {
+      this.#init.hand(others);
+      return;
+    }
     if (others.length > 0) this.#init.hand(others);
-    if (leased.length === 0) return;
     const asked = ++this.#asked;
     this.#waiting.set(asked, { permits: leased, askedMs: this.#components.uptime() });
     this.#waiting.delete(asked - mostWaiting);
