@@ -74,6 +74,9 @@ export const rolloutHostSchema = z
     /** What it runs, and how that is. */
     imageId: z.string().optional(),
     state: z.string().optional(),
+    /** Which of the needs of the rollout's image are not met, and why it is not on its newest release. */
+    unmet: z.array(z.string()).optional(),
+    reason: z.string().optional(),
   })
   .meta({ id: 'RolloutHost' });
 

@@ -82,9 +82,9 @@ export class TrackerSession implements AsyncDisposable {
   }
 
   /**
-   * The tracker's clock, in milliseconds since 1970, and never behind it: how long its answer was on
-   * the way is added. So what it granted until a moment is not used after it. Undefined before the
-   * first session.
+   * The fleet's time as this host counts it, in milliseconds since 1970: that of the tracker which was
+   * the furthest ahead when it welcomed this host, and what has passed since. It is never set back. The
+   * leases of permits are handed on by it, translated. Undefined before the first session.
    */
   get fleetTimeMs(): number | undefined {
     return this.#fleetTime && this.#fleetTime.atMs + this.#components.clock.uptime();
@@ -156,7 +156,12 @@ export class TrackerSession implements AsyncDisposable {
     const { node, clock } = this.#components;
     const { heartbeatMs, deadAfterMs } = { ...sessionTimings, ...defined(this.#init) };
     const talk = new TrackerTalk(
-      { node, uptime: clock.uptime, reports: this.#reports },
+      {
+        node,
+        uptime: clock.uptime,
+        reports: this.#reports,
+        fleetTimeMs: () => this.fleetTimeMs ?? 0,
+      },
       {
         tracker,
         heartbeatMs,
@@ -182,7 +187,8 @@ export class TrackerSession implements AsyncDisposable {
 
   #onMessage(tracker: string, message: TrackerMessage, talk: TrackerTalk): void {
     if (message.type === 'welcome') {
-      this.#fleetTime = { atMs: Date.parse(message.fleetTime) + 1 - talk.saidHelloMs };
+      const atMs = Date.parse(message.fleetTime) + 1 - talk.saidHelloMs;
+      this.#fleetTime = { atMs: Math.max(atMs, this.#fleetTime?.atMs ?? atMs) };
       this.#reports.resend();
       talk.flush();
     }

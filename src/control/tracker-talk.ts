@@ -11,10 +11,13 @@ import {
   type TrackerMessage,
 } from './messages.ts';
 import type { ReportBox } from './report-box.ts';
+import { TimedPermits } from './timed-permits.ts';
 
 export interface TrackerTalkComponents {
   readonly node: ControlNode;
   readonly uptime: () => number;
+  /** The fleet's time as this host counts it, once there was a welcome. */
+  readonly fleetTimeMs: () => number;
   readonly reports: ReportBox;
 }
 
@@ -33,6 +36,7 @@ const beginMs = 10_000;
 export class TrackerTalk {
   readonly #components: TrackerTalkComponents;
   readonly #init: TrackerTalkInit;
+  readonly #permits: TimedPermits;
   #pipe: FramePipe | undefined;
   #isWelcome = false;
   #isFlushing = false;
@@ -42,6 +46,12 @@ export class TrackerTalk {
   constructor(components: TrackerTalkComponents, init: TrackerTalkInit) {
     this.#components = components;
     this.#init = init;
+    this.#permits = new TimedPermits(components, {
+      ask: (asked) => {
+        if (this.#pipe !== undefined) this.#send(this.#pipe, { type: 'time', asked });
+      },
+      hand: (permits) => init.onMessage({ type: 'permits', permits }),
+    });
   }
 
   get tracker(): string {
@@ -125,7 +135,9 @@ export class TrackerTalk {
     if (message === undefined) return;
     if (message.type === 'welcome') this.#isWelcome = true;
     else if (!this.#isWelcome) return;
-    this.#init.onMessage(message);
+    if (message.type === 'time') this.#permits.onTime(message);
+    else if (message.type === 'permits') this.#permits.take(message.permits);
+    else this.#init.onMessage(message);
   }
 
   #beat(ended: AbortController): void {

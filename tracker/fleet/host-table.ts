@@ -334,7 +334,7 @@ const hasImage = (report: ChannelReport, app: string, imageId: string): boolean 
     report.preheated?.includes(imageId) === true);
 
 const reportOf = (
-  { number, epoch, acted, release, state, prefetched }: ChannelReport,
+  { number, epoch, acted, release, state, prefetched, unmet, reason }: ChannelReport,
   imageId: string,
 ): NonNullable<HostView['report']> => ({
   number,
@@ -343,4 +343,6 @@ const reportOf = (
   ...(release === undefined ? {} : { release }),
   state,
   isPrefetched: prefetched === imageId || release === imageId,
+  ...(unmet !== undefined && prefetched === imageId ? { unmet } : {}),
+  ...(reason === undefined ? {} : { reason }),
 });

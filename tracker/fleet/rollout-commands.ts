@@ -16,6 +16,7 @@ import {
   type CommandContext,
   type OperatorOptions,
 } from '../../src/cli/index.ts';
+import { actOnce } from './rollout-acting.ts';
 
 const rolloutExamples = `
 Examples:
@@ -88,7 +89,7 @@ function addAction<Options extends OperatorOptions>(
     .description(description)
     .action((app: string, channel: string, options: Options) =>
       withRollouts(options, async (rollouts, { output, signal }) => {
-        const after = await rollouts.act({ app, channel }, actionOf(options), { signal });
+        const after = await actOnce(rollouts, { app, channel }, actionOf(options), { signal });
         output.result(after, lineOf(after));
       }),
     );
@@ -157,7 +158,7 @@ async function showRollout(
         (page) => page.hosts,
       )
     : [];
-  const lines = [lineOf(rollout), ...hosts.map(hostLineOf)];
+  const lines = [lineOf(rollout), ...endOf(rollout), ...hosts.map(hostLineOf)];
   output.result({ ...rollout, ...(withHosts ? { hosts } : {}) }, lines.join('\n'));
 }
 
@@ -165,7 +166,7 @@ const lineOf = (rollout: FleetRollout): string =>
   [
     `${rollout.app}/${rollout.channel}`,
     `release ${rollout.release} (${rollout.version})`,
-    rollout.phase,
+    rollout.stopReason === undefined ? rollout.phase : `${rollout.phase} (${rollout.stopReason})`,
     `wave ${rollout.wave} of ${rollout.waves}`,
     `${rollout.tried} of ${rollout.total} tried`,
     `${rollout.failures} failed`,
@@ -173,8 +174,22 @@ const lineOf = (rollout: FleetRollout): string =>
     ...(rollout.waitsFor === undefined ? [] : [`waits for ${rollout.waitsFor}`]),
   ].join('  ');
 
-const hostLineOf = ({ peerId, standing, phase, failure, imageId, state }: FleetRolloutHost) =>
-  [peerId, standing, phase ?? '-', failure ?? '-', state ?? '-', imageId ?? '-'].join('  ');
+/** What becomes of hosts that are not on a release whose rollout was stopped. */
+const endOf = ({ phase, version }: FleetRollout): string[] =>
+  phase === 'aborted'
+    ? [
+        `nobody gets version ${version} any more, also who comes now: hosts stay on what they run, or on nothing; release again`,
+      ]
+    : [];
+
+const hostLineOf = (host: FleetRolloutHost): string => {
+  const { peerId, standing, phase, failure, imageId, state, unmet, reason } = host;
+  return [
+    ...[peerId, standing, phase ?? '-', failure ?? '-', state ?? '-', imageId ?? '-'],
+    ...(unmet === undefined ? [] : [`lacks ${unmet.join(', ')}`]),
+    ...(reason === undefined ? [] : [reason]),
+  ].join('  ');
+};
 
 /** Runs a command about rollouts. */
 const withRollouts = (
