@@ -349,6 +349,7 @@ async function openParts(
     { durability },
     {
       trackers: config.trackers,
+      trackerAuthorities: config.trackerAuthorities,
       root: config.root,
       directory: directory.trust,
       apps: [...new Set(config.follow.map(({ app }) => app))],

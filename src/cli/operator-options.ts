@@ -67,6 +67,20 @@ function assertUnseen(text: string): void {
 const isThisMachine = (hostname: string): boolean =>
   hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 
+/**
+ * The certificates that are believed of trackers, in PEM; undefined where it is those that the system knows.
+ * @throws ConfigError for a file that can't be used, or a tracker of which certificates would prove nothing
+ */
+export async function trackerAuthoritiesOf({
+  tracker = [],
+  trackerCa,
+}: Pick<OperatorOptions, 'tracker' | 'trackerCa'>): Promise<string | undefined> {
+  if (trackerCa === undefined) return undefined;
+  const { assertSealed, readAuthorities } = await import('../api/index.ts');
+  tracker.forEach(assertSealed);
+  return await readAuthorities(trackerCa);
+}
+
 /** All items of a list that comes in pages. @param read the page after what the one before called next */
 export async function readAll<Page extends { readonly next?: string | undefined }, Item>(
   read: (after: string | undefined) => Promise<Page>,

@@ -51,6 +51,8 @@ export interface ExchangeInit {
   /** How many threads carry the data; 0: the thread of the caller does. */
   readonly threads: number;
   readonly trackers: readonly string[];
+  /** The only certificates that are believed of trackers of ours, in PEM; else those that the system knows. */
+  readonly trackerAuthorities?: string | undefined;
   /** Where the same images lie for HTTP (BEP 19): the folder STORE/ID/, `{id}` stands for ID. */
   readonly webSeeds: readonly string[];
   /** What this host may take from web seeds where no tracker of ours decides. */
@@ -167,6 +169,7 @@ export class Exchange implements AsyncDisposable {
   #openSession(url: string): TrackerSession {
     return new TrackerSession(this.#components, {
       url,
+      authorities: this.#init.trackerAuthorities,
       describeHost: () => ({
         peerId: this.peerId.toString('hex'),
         port: this.port,
