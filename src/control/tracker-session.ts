@@ -88,6 +88,11 @@ export class TrackerSession implements AsyncDisposable {
     this.#talk?.flush();
   }
 
+  /** Shows the tracker a revocation list that is newer than its own, or another; if there is a session. */
+  showRevocations(text: string): void {
+    this.#talk?.showRevocations(text);
+  }
+
   async #run(): Promise<void> {
     const { signal } = this.#closing;
     const { random, clock } = this.#components;
