@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { temporaryDirectory } from '../tools/with-temporary-directory.ts';
 import { writeTree } from '../tools/tree-sketch.ts';
-import { binOf, checkout, programNames, runCommand, type ProgramName } from './ended-program.ts';
+import {
+  binOf,
+  checkout,
+  failureOf,
+  programNames,
+  runCommand,
+  type ProgramName,
+} from './ended-program.ts';
 import { RunningProgram, type ProgramEvent } from './running-program.ts';
 import { freePort } from './test-fleet.ts';
 
@@ -116,6 +123,11 @@ test('a fleet that was made as the page says, over TLS, runs what was released',
     const running = await operator.type(command, isHost ? 'host' : '.');
     if (isHost) fetcher = running;
   }
+  const here = ['--dir', join(operator.directory, 'tracker-data')];
+  expect(await failureOf('tracker', ['operator', 'create', 'bob', ...here])).toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('--tracker') as string,
+  });
   const isActive = ({ event, release }: ProgramEvent) =>
     event === 'active' && (release as { imageId?: string } | undefined)?.imageId === operator.image;
   expect(await fetcher?.until('its image is active', isActive)).toBeDefined();
