@@ -69,6 +69,12 @@ export class FleetClient {
     return (await this.#tracker.call(revokedSchema, { method: 'DELETE', path }, options)).number;
   }
 
+  /** Forgets a member whose host is gone. Its credential is good until it ends: see `revoke`. */
+  async removeMember(peerId: string, options: MutationOptions = {}): Promise<void> {
+    const path = `/v1/members/${encodeURIComponent(peerId)}/removal`;
+    await this.#tracker.call(z.object({}), { method: 'POST', path }, options);
+  }
+
   /** Makes an operator of all trackers of the fleet. */
   createOperator(
     request: OperatorRequest,

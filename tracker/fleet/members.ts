@@ -10,6 +10,7 @@ import {
 } from '../../src/trust/sealed.ts';
 import type { AuditLog, AuditRecord } from '../audit/index.ts';
 import type { Entry, Store, Transaction } from '../store/index.ts';
+import { stillNamed } from './ended-revocations.ts';
 import { expectation, listAll, parseEntry, put, tryAgain } from './entries.ts';
 import {
   memberKey,
@@ -216,7 +217,8 @@ export class Members {
   }
 
   /**
-   * Revokes a peer, member or not, for good: it is on the signed list from now on.
+   * Revokes a peer, member or not, for good: it is on the signed list from now on, as long as it may have a
+   * credential that is good.
    * @returns the new list
    */
   async revoke(peerId: string, actor: string): Promise<RevocationList> {
@@ -229,7 +231,8 @@ export class Members {
       const before = listEntry && this.#readList(listEntry);
       if (before?.peerIds.has(peerId) === true) return before;
       const number = (before?.number ?? 0) + 1;
-      const peerIds = [...(before?.peerIds ?? []), peerId];
+      const named = await stillNamed(this.#components, before, this.#init);
+      const peerIds = [...named, peerId];
       const text = signRevocations(fleetKey, { number, peerIds, issuedAt: timeText(now()) });
       const known = entry && parseEntry(memberSchema, entry);
       const member = this.#member(peerId, 'revoked', known ?? noGrant, actor, known?.remote ?? '');
