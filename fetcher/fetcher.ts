@@ -365,6 +365,7 @@ async function openParts(
       supplies: config.supplies,
     },
   );
+  resources.use(settings);
   const followers: Follower[] = [];
   const preheating = new Preheating({
     exchange,

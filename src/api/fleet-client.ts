@@ -5,6 +5,7 @@ import {
   createdTokenSchema,
   fleetMemberSchema,
   fleetMembersSchema,
+  invitationSchema,
   joinTokensSchema,
   operatorsSchema,
   revokedSchema,
@@ -16,6 +17,7 @@ import {
   type FleetMember,
   type FleetMembers,
   type FleetOperator,
+  type Invitation,
   type MemberGrant,
   type OperatorRequest,
   type TokenRequest,
@@ -46,6 +48,11 @@ export class FleetClient {
   async removeToken(id: string, options: MutationOptions = {}): Promise<void> {
     const path = `/v1/tokens/${encodeURIComponent(id)}`;
     await this.#tracker.call(z.object({}), { method: 'DELETE', path }, options);
+  }
+
+  /** What a host needs to ask whether it may belong. */
+  invitation(options: RequestOptions = {}): Promise<Invitation> {
+    return this.#tracker.call(invitationSchema, { path: '/v1/invitation' }, options);
   }
 
   /** A page of members; `after` is what the page before called `next`. */

@@ -78,6 +78,14 @@ export const createdTokenSchema = joinTokenSchema
 
 export const joinTokensSchema = z.object({ tokens: z.array(joinTokenSchema) });
 
+export const invitationSchema = z
+  .object({
+    fleetId: peerIdSchema,
+    /** By it any host may ask to belong; it is no secret, and waits for an operator. */
+    invitation: z.string(),
+  })
+  .meta({ id: 'Invitation' });
+
 export const revokedSchema = z.object({
   /** The number of the revocation list that names it. */
   number: z.int(),
@@ -156,6 +164,7 @@ export const auditEntriesSchema = z
   })
   .meta({ id: 'AuditEntries' });
 
+export type Invitation = z.output<typeof invitationSchema>;
 export type MemberGrant = z.output<typeof memberGrantSchema>;
 export type FleetMember = z.output<typeof fleetMemberSchema>;
 export type FleetMembers = z.output<typeof fleetMembersSchema>;

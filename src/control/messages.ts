@@ -108,6 +108,8 @@ const trackerSchemas = {
     images: z.array(z.object({ app: name, imageId })).max(64),
   }),
   news: z.object({ type: z.literal('news'), channels: z.array(z.object(channel)).min(1).max(256) }),
+  /** Where the control planes of this fleet's trackers are, with their peer ids. */
+  trackers: z.object({ type: z.literal('trackers'), addresses: z.array(address).min(1).max(16) }),
   /** Other hosts to connect to, so that hints arrive without a tracker. */
   peers: z.object({ type: z.literal('peers'), addresses: z.array(address).max(64) }),
 };

@@ -73,13 +73,14 @@ export class TrackerTalk {
       maxFrameBytes: maxMessageBytes,
       onHeard: () => (this.#heardMs = uptime()),
       onDrain: () => this.flush(),
+      onFrame: (frame) => this.#onFrame(frame),
     });
     this.#pipe = pipe;
     this.#heardMs = this.#saidHelloMs = uptime();
     const heart = setInterval(() => this.#beat(ended), this.#init.heartbeatMs);
     try {
       pipe.send({ type: 'hello', protocol: messageVersion, ...this.#init.hello });
-      await this.#listen(pipe, signal);
+      await pipe.read({ signal });
     } catch (error) {
       // Without an answer the connection is of no use to anything else either.
       if (ended.signal.aborted) connection.abort(error as Error);
@@ -122,17 +123,13 @@ export class TrackerTalk {
     }
   }
 
-  async #listen(pipe: FramePipe, signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const frame = await pipe.read({ signal });
-      if (frame === undefined) return;
-      if (frame.length === 0) continue;
-      const message = parseTrackerMessage(frame);
-      if (message === undefined) continue;
-      if (message.type === 'welcome') this.#isWelcome = true;
-      else if (!this.#isWelcome) continue;
-      this.#init.onMessage(message);
-    }
+  /** @throws PeerError when it is no message */
+  #onFrame(frame: Buffer): void {
+    const message = frame.length === 0 ? undefined : parseTrackerMessage(frame);
+    if (message === undefined) return;
+    if (message.type === 'welcome') this.#isWelcome = true;
+    else if (!this.#isWelcome) return;
+    this.#init.onMessage(message);
   }
 
   #beat(ended: AbortController): void {

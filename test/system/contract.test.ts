@@ -59,6 +59,7 @@ const commands: readonly (readonly [program: ProgramName, ...command: string[]])
   ['tracker', 'token', 'list'],
   ['tracker', 'token', 'remove'],
   ['tracker', 'member'],
+  ['tracker', 'member', 'invite'],
   ['tracker', 'member', 'list'],
   ['tracker', 'member', 'approve'],
   ['tracker', 'member', 'revoke'],

@@ -27,6 +27,8 @@ export interface FleetSessionsComponents {
 export interface FleetSessionsInit {
   /** The list that a host is told when it comes. */
   readonly revocations: () => RevocationList | undefined;
+  /** Where the trackers of the fleet are. */
+  readonly trackers: () => Promise<readonly string[]>;
   readonly onReport: (session: HostSession, message: HostMessage & { type: 'report' }) => void;
   /** A host has come or gone. */
   readonly onChange: (session: HostSession, isHere: boolean) => void;
@@ -92,15 +94,15 @@ export class FleetSessions implements AsyncDisposable {
     if (list !== undefined) session.send({ type: 'revocations', text: list.text });
     else if (session.hello.revocations !== undefined) session.send({ type: 'revocationsWanted' });
     this.#init.onChange(session, true);
-    void this.#tellMissedSettings(session).catch((error: unknown) => {
+    void this.#tellMissed(session).catch((error: unknown) => {
       // It comes again, and may have better luck then.
-      this.#components.log.warn({ err: error }, 'a host could not be told its settings');
+      this.#components.log.warn({ err: error }, 'a host could not be told what it missed');
       session.close('the store can not be read now');
     });
   }
 
   /** What has changed while the host was not here. */
-  async #tellMissedSettings(session: HostSession): Promise<void> {
+  async #tellMissed(session: HostSession): Promise<void> {
     const { follows, settings: known } = session.hello;
     for (const app of new Set(follows.map((channel) => channel.app))) {
       if (!mayFetch(session.claims, app)) continue;
@@ -110,6 +112,7 @@ export class FleetSessions implements AsyncDisposable {
       if (settings.revision <= (known[app] ?? 0)) continue;
       session.send({ type: 'settings', app, ...settings });
     }
+    session.send({ type: 'trackers', addresses: [...(await this.#init.trackers())] });
   }
 
   /** Whether the host knew newer settings of the app than the store. */

@@ -163,6 +163,15 @@ export class Fleet implements AsyncDisposable {
     await this.audit.commit({ put: [value] }, { ...record, outcome: 'done' });
   }
 
+  /** Hosts that are here learn of a tracker that was added. */
+  async #tellTrackers(): Promise<void> {
+    try {
+      this.#sessions.tellAll({ type: 'trackers', addresses: await this.trackers() });
+    } catch (error) {
+      this.#components.log.warn({ err: error }, 'hosts could not be told of another tracker');
+    }
+  }
+
   get #addressKey(): string {
     return `${trackerAddressPrefix}${this.#node.peerId}`;
   }
@@ -216,6 +225,7 @@ export class Fleet implements AsyncDisposable {
         { ...this.#components, node, members: this.members, settings: this.settings, forgotten },
         {
           revocations: () => this.#verifier.revocations,
+          trackers: () => this.trackers(),
           onReport: (session, message) => {
             hosts.onReport(session, message);
           },
@@ -242,6 +252,7 @@ export class Fleet implements AsyncDisposable {
     this.#watch(revocationsKey, (change) => {
       this.#onRevocations(change);
     });
+    this.#watch(trackerAddressPrefix, () => void this.#tellTrackers());
     await this.#tellAddresses();
     log.info({ fleet: this.fleetId, addresses: this.addresses }, 'the control plane listens');
   }

@@ -238,6 +238,8 @@ export class HostTable implements AsyncDisposable {
 
   /** What is to be written of a host, and whether another tracker may have been first. */
   #toWrite(peerId: string): { record: HostRecord; revision: number | undefined } | undefined {
+    // Its session may end after it was revoked, and what the store had of it is gone.
+    if (this.#members.get(peerId)?.state === 'revoked') return undefined;
     const own = this.#own.get(peerId);
     if (own !== undefined) return { record: own, revision: undefined };
     const stored = this.#stored.get(peerId);

@@ -22,6 +22,7 @@ Examples:
 
 const memberExamples = `
 Examples:
+  tracker member invite > invitation          # on a host: fetcher run --join "$(cat invitation)" …
   tracker member list
   tracker member approve 12D3Koo… --app web
   tracker member revoke 12D3Koo…
@@ -76,6 +77,14 @@ export function addMemberCommands(program: Command): void {
     .command('member')
     .description('say who belongs to the fleet, and who no more')
     .addHelpText('after', memberExamples);
+  operatorCommand(member, 'invite', memberExamples)
+    .description('print what a host needs to ask whether it may belong; it waits to be approved')
+    .action((options: OperatorOptions) =>
+      withFleet(options, async (fleet, { output, signal }) => {
+        const made = await fleet.invitation({ signal });
+        output.result(made, made.invitation);
+      }),
+    );
   operatorCommand(member, 'list', memberExamples)
     .description('list who belongs, has asked to, or was revoked')
     .action((options: OperatorOptions) => withFleet(options, listMembers));

@@ -4,6 +4,7 @@ import {
   encodeCursor,
   fleetMemberSchema,
   fleetMembersSchema,
+  invitationSchema,
   joinTokensSchema,
   memberGrantSchema,
   membersQuerySchema,
@@ -27,6 +28,7 @@ export const memberRoutes = (fleet: Fleet): readonly RestRoute[] => [
   createToken(fleet),
   listTokens(fleet),
   removeToken(fleet),
+  getInvitation(fleet),
   listMembers(fleet),
   approveMember(fleet),
   revokeMember(fleet),
@@ -75,6 +77,21 @@ const removeToken = (fleet: Fleet): RestRoute =>
     handle: async ({ params, operator }) => {
       await fleet.members.removeToken(params.id, operator);
       return {};
+    },
+  });
+
+const getInvitation = (fleet: Fleet): RestRoute =>
+  defineRoute({
+    id: 'getInvitation',
+    method: 'GET',
+    path: '/v1/invitation',
+    tag: 'members',
+    summary: 'What a host needs to ask whether it may belong',
+    answer: jsonAnswer(invitationSchema, 'Where the fleet is, and who it is. It grants nothing.'),
+    handle: async () => {
+      const { fleetId } = fleet;
+      const trackers = await fleet.trackers();
+      return { fleetId, invitation: formatJoinToken({ fleet: fleetId, trackers }) };
     },
   });
 

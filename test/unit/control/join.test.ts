@@ -51,7 +51,7 @@ test('a host with a join token becomes a member', async () => {
   const node = await openNode({ fleet });
   const answer = await join(
     { node },
-    { tracker: token.trackers[0]!, secret: token.secret, ...request },
+    { tracker: token.trackers[0]!, secret, ...request },
     { signal },
   );
   expect(answer).toHaveProperty('credential');
@@ -140,9 +140,9 @@ test('a join token is one line, and says again what was put in', () => {
   fc.assert(
     fc.property(
       fc.array(address, { minLength: 1, maxLength: 4 }),
-      fc.stringMatching(/^[A-Za-z0-9_-]{16,128}$/),
+      fc.option(fc.stringMatching(/^[A-Za-z0-9_-]{16,128}$/)),
       (trackers, word) => {
-        const token = { fleet: peerId, trackers, secret: word };
+        const token = { fleet: peerId, trackers, ...(word === null ? {} : { secret: word }) };
         const text = formatJoinToken(token);
         expect(text).toMatch(/^starling-join:[A-Za-z0-9_-]+$/);
         expect(parseJoinToken(`${text}\n`)).toEqual(token);

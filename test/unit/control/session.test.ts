@@ -156,6 +156,22 @@ test('a session comes back when its tracker does', async () => {
   await sessionOf(again.server, node);
 });
 
+test('a tracker is tried at once, and not after the pause, when there is something to look at', async () => {
+  const fleet = new ControlFleet();
+  const identity = Identity.generate();
+  const tracker = await openTracker(fleet, { identity });
+  const node = await openMember({ fleet });
+  const never = { firstMs: 3_600_000, mostMs: 3_600_000 };
+  const host = openSession(node, { trackers: [tracker.address], backoff: never });
+  await sessionOf(tracker.server, node);
+  await tracker.close();
+  await waitFor(() => expect(host.changes.at(-1)?.connected).toBe(false));
+  const listen = tracker.address.replace(/\/p2p\/.*/, '');
+  const again = await openTracker(fleet, { identity, listen });
+  host.session.lookNow();
+  await sessionOf(again.server, node);
+});
+
 test('a newer session of a host ends the older one', async () => {
   const fleet = new ControlFleet();
   const tracker = await openTracker(fleet);

@@ -12,6 +12,10 @@ test('tokens, members and settings by REST', async () => {
     fleet: fleetId,
     trackers: tracker.fleet?.addresses.slice(0, 1),
   });
+  const { invitation } = await fleet.invitation();
+  const { secret, ...place } = parseJoinToken(created.token);
+  expect(secret).toBeDefined();
+  expect(parseJoinToken(invitation)).toEqual(place);
   expect(await fleet.tokens()).toMatchObject([{ id: created.id, by: 'admin' }]);
   await fleet.removeToken(created.id);
   expect(await fleet.tokens()).toEqual([]);

@@ -58,7 +58,7 @@ test('a member that is removed is no host of any rollout, gets no credential, an
   const log = { debug: () => 0, info: () => 0, warn: () => 0, error: () => 0 };
   const hostClock = { now: () => clock.nowMs, uptime: () => clock.nowMs };
   await using hosts = await HostTable.open(
-    { store, audit, clock: hostClock, log: log as never },
+    { store, clock: hostClock, log: log as never },
     { trackerId: 'here', isShared: false },
   );
   const inRollouts = () => hosts.fleet('web', 'stable', 'image').map(({ id }) => id);
@@ -75,6 +75,8 @@ test('a member that is removed is no host of any rollout, gets no credential, an
     ...{ actor: 'anna', action: 'member.remove', subject: gone },
   });
   expect(await members.join({ labels: {}, version: '1' }, gone, '')).toEqual({ pending: true });
+  await removeMember({ store, audit }, gone, 'anna');
+  expect(await members.get(gone)).toBeUndefined();
 });
 
 test('who is no member, or is revoked, is not removed', async () => {
