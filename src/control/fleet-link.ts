@@ -1,15 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isStarlingError } from '../errors.ts';
 import { cancellableDelay } from '../swarm/index.ts';
-import {
-  verifyCredential,
-  type CredentialClaims,
-  type FleetMembership,
-  type Identity,
-} from '../trust/sealed.ts';
+import type { FleetMembership, Identity } from '../trust/sealed.ts';
 import type { Clock } from './clock.ts';
 import { ControlNode } from './control-node.ts';
-import type { CredentialVerifier } from './credential-verifier.ts';
+import { FleetVerifier } from './fleet-verifier.ts';
 import type { Hint } from './hint.ts';
 import { Hints } from './hints.ts';
 import { join } from './join.ts';
@@ -98,7 +93,7 @@ export class FleetLink implements AsyncDisposable {
     const { identity, clock, membership } = components;
     const { credential } = membership;
     const node = await ControlNode.open(
-      { identity, clock, verifier: verifierOf(membership, clock) },
+      { identity, clock, verifier: new FleetVerifier({ fleet: membership, clock }) },
       {
         role: 'host',
         listen: init.listen,
@@ -322,16 +317,6 @@ export class FleetLink implements AsyncDisposable {
     await this.#writing.catch(() => undefined);
   }
 }
-
-const verifierOf = (membership: FleetMembership, clock: Clock): CredentialVerifier => ({
-  verify: (text, peerId): CredentialClaims =>
-    verifyCredential(text, {
-      fleetId: membership.fleetId,
-      peerId,
-      now: new Date(clock.now()),
-      revocations: membership.revocations,
-    }),
-});
 
 /** Whether this host has a credential that others take. */
 const isGood = (membership: FleetMembership, clock: Clock): boolean =>

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import {
   ControlNode,
+  FleetVerifier,
   Hints,
   JoinServer,
   type Clock,
@@ -29,9 +30,9 @@ import {
 } from './records.ts';
 import { HostPins } from './host-pins.ts';
 import { HostTable } from './host-table.ts';
+import { NewestRevocations } from './newest-revocations.ts';
 import { Preheats } from './preheats.ts';
 import { RolloutDriver } from './rollouts.ts';
-import { FleetVerifier } from './verifier.ts';
 
 export interface FleetComponents {
   readonly store: Store;
@@ -81,7 +82,7 @@ export class Fleet implements AsyncDisposable {
   readonly #components: FleetComponents;
   readonly #init: FleetInit;
   readonly #fleetKey: Identity;
-  readonly #verifier: FleetVerifier;
+  readonly #revocations: NewestRevocations;
   readonly #resources = new AsyncDisposableStack();
   readonly #closing = new AbortController();
   /** By app, the revision that will be hinted at. */
@@ -100,7 +101,7 @@ export class Fleet implements AsyncDisposable {
     this.store = store;
     this.clock = clock;
     this.audit = new AuditLog({ store, now: clock.now });
-    this.#verifier = new FleetVerifier(clock, { fleetId: fleetKey.peerId });
+    this.#revocations = new NewestRevocations({ fleetId: fleetKey.peerId });
     const needTypes = (app: string, name: string) => needTypesOf(components.releases(), app, name);
     this.settings = new FleetSettings({ store, audit: this.audit, needTypes });
     this.pins = new HostPins({ store, audit: this.audit });
@@ -192,10 +193,11 @@ export class Fleet implements AsyncDisposable {
   async #start(own: Identity): Promise<void> {
     const { clock, log } = this.#components;
     const list = await this.members.revocations();
-    if (list !== undefined) this.#verifier.take(list);
+    if (list !== undefined) this.#revocations.take(list);
     this.#resources.use(this.audit);
+    const verifier = new FleetVerifier({ fleet: this.#revocations, clock });
     const node = await ControlNode.open(
-      { identity: own, verifier: this.#verifier, clock },
+      { identity: own, verifier, clock },
       {
         role: 'tracker',
         listen: this.#init.listen,
@@ -224,7 +226,7 @@ export class Fleet implements AsyncDisposable {
       await FleetSessions.open(
         { ...this.#components, node, members: this.members, settings: this.settings, forgotten },
         {
-          revocations: () => this.#verifier.revocations,
+          revocations: () => this.#revocations.revocations,
           trackers: () => this.trackers(),
           onReport: (session, message) => {
             hosts.onReport(session, message);
@@ -332,7 +334,7 @@ export class Fleet implements AsyncDisposable {
     if (value === undefined) return;
     const { text } = revocationsSchema.parse(JSON.parse(value));
     const list = readRevocations(text, { fleetId: this.fleetId });
-    const revoked = this.#verifier.take(list);
+    const revoked = this.#revocations.take(list);
     if (revoked.length === 0) return;
     this.#node.revoke(revoked);
     this.#sessions.tellAll({ type: 'revocations', text });
