@@ -69,6 +69,7 @@ async function openHost(joinToken: string) {
     { durability: durable, log },
     { directory, apps: ['web'], zone: '', supplies: new Map() },
   );
+  onTestFinished(() => settings[Symbol.asyncDispose]());
   opened.link.follow({
     follows: [{ app: 'web', channel: 'stable' }],
     settingsRevisions: () => settings.keptRevisions(),
