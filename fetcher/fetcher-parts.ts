@@ -76,7 +76,13 @@ export async function openParts(
   const { trackers, root } = config;
   const releases = new ReleaseSource(
     { durability },
-    { trackers, root, directory: directory.trust, apps: [...new Set(apps)] },
+    {
+      trackers,
+      trackerAuthorities: config.trackerAuthorities,
+      root,
+      directory: directory.trust,
+      apps: [...new Set(apps)],
+    },
   );
   const zone = config.transport.place?.zone ?? '';
   const settings = await SettingsStore.open(

@@ -10,6 +10,8 @@ export const maxAuditPage = 500;
 /** Tokens are for the next days, not for good. */
 export const maxTokenTtlMs = 30 * 86_400_000;
 
+export const maxOperatorTtlMs = 10 * 366 * 86_400_000;
+
 const time = z.iso.datetime();
 
 export const peerIdSchema = z
@@ -89,6 +91,38 @@ export const revokedSchema = z.object({
   number: z.int(),
 });
 
+export const operatorNameSchema = z
+  .string()
+  .regex(/^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/)
+  .meta({ description: 'The name of an operator, for the log.' });
+
+export const operatorRequestSchema = z
+  .strictObject({
+    name: operatorNameSchema,
+    /** After so long its token is good no more; without it, until it is revoked. */
+    ttlMs: z.int().min(1_000).max(maxOperatorTtlMs).optional(),
+  })
+  .meta({ id: 'OperatorRequest' });
+
+export const operatorSchema = z
+  .object({
+    name: z.string(),
+    createdAt: time,
+    expiresAt: time.optional(),
+    /** Who made it. */
+    by: z.string(),
+  })
+  .meta({ id: 'Operator' });
+
+export const createdOperatorSchema = operatorSchema
+  .extend({
+    /** Its bearer token; it is told this once. */
+    token: z.string(),
+  })
+  .meta({ id: 'CreatedOperator' });
+
+export const operatorsSchema = z.object({ operators: z.array(operatorSchema) });
+
 /** A name as an image's `needs` has it. */
 export const settingNameSchema = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/);
 export const appNameSchema = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/);
@@ -137,5 +171,8 @@ export type FleetMembers = z.output<typeof fleetMembersSchema>;
 export type TokenRequest = z.output<typeof tokenRequestSchema>;
 export type FleetJoinToken = z.output<typeof joinTokenSchema>;
 export type CreatedJoinToken = z.output<typeof createdTokenSchema>;
+export type OperatorRequest = z.output<typeof operatorRequestSchema>;
+export type FleetOperator = z.output<typeof operatorSchema>;
+export type CreatedOperator = z.output<typeof createdOperatorSchema>;
 export type AppSettingsOfFleet = z.output<typeof appSettingsOfFleetSchema>;
 export type AuditEntries = z.output<typeof auditEntriesSchema>;

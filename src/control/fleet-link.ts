@@ -162,6 +162,7 @@ export class FleetLink implements AsyncDisposable {
           version: this.#init.version,
           follows: [...listener.follows],
           settings: listener.settingsRevisions(),
+          revocations: this.#components.membership.revocations?.number,
           addresses: this.#node.addresses.slice(0, 8),
         }),
         onMessage: (message) => {
@@ -230,6 +231,9 @@ export class FleetLink implements AsyncDisposable {
       case 'revocations':
         void this.#takeRevocations(message.text);
         return;
+      case 'revocationsWanted':
+        this.#showRevocations();
+        return;
       case 'settings':
         listener.onSettings(message.app, message);
         return;
@@ -261,9 +265,21 @@ export class FleetLink implements AsyncDisposable {
   async #takeRevocations(text: string): Promise<void> {
     await this.#take('revocations', text, () => {
       const { membership } = this.#components;
-      membership.takeRevocations(text);
+      try {
+        membership.takeRevocations(text);
+      } catch (error) {
+        // Most likely the tracker's store was restored from a backup, and has forgotten whom it had revoked.
+        this.#showRevocations();
+        throw error;
+      }
       this.#node.revoke(membership.revocations?.peerIds ?? []);
     });
+  }
+
+  /** The fleet's key has signed it, so a tracker that lacks it can believe it. */
+  #showRevocations(): void {
+    const { revocations } = this.#components.membership;
+    if (revocations !== undefined) this.#session?.showRevocations(revocations.text);
   }
 
   /** A tracker that is added later is known by the hosts that joined before it, also after a restart. */

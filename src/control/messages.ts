@@ -71,6 +71,8 @@ const hostSchemas = {
     follows: z.array(z.object(channel)).max(256),
     /** The revision of each app's settings that this host has. */
     settings: map(revision, 256),
+    /** The number of the revocation list that it has, if it has one. */
+    revocations: revision.optional(),
     /** Where other hosts reach this one (multiaddrs that end with its peer id). */
     addresses: z.array(address).max(8),
   }),
@@ -81,6 +83,8 @@ const hostSchemas = {
   renew: z.object({ type: z.literal('renew') }),
   /** What time is it with you? The number comes back with the answer. */
   time: z.object({ type: z.literal('time'), asked: z.int().nonnegative() }),
+  /** The list that it has, where the tracker's is older or another: the fleet's key has signed both. */
+  revocations: z.object({ type: z.literal('revocations'), text: revocationsText }),
 };
 
 const trackerSchemas = {
@@ -98,6 +102,8 @@ const trackerSchemas = {
     asked: z.int().nonnegative(),
     leaseTime: z.iso.datetime(),
   }),
+  /** The host has a list, and the tracker has none: it is to send it. */
+  revocationsWanted: z.object({ type: z.literal('revocationsWanted') }),
   permits: z.object({ type: z.literal('permits'), permits: z.array(permit).max(1_024) }),
   settings: z.object({
     type: z.literal('settings'),

@@ -97,6 +97,11 @@ export class TrackerSession implements AsyncDisposable {
     this.#talk?.flush();
   }
 
+  /** Shows the tracker a revocation list that is newer than its own, or another; if there is a session. */
+  showRevocations(text: string): void {
+    this.#talk?.showRevocations(text);
+  }
+
   /**
    * From which trackers the next one is taken, when this session ends.
    * @throws ConfigError when an address is not one; then all stays as it was

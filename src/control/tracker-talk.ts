@@ -120,6 +120,10 @@ export class TrackerTalk {
     if (this.#pipe !== undefined) this.#send(this.#pipe, { type: 'renew' });
   }
 
+  showRevocations(text: string): void {
+    if (this.#pipe !== undefined) this.#send(this.#pipe, { type: 'revocations', text });
+  }
+
   /** What can't be sent any more is not lost: the end of the session is being noticed by who reads. */
   #send(pipe: FramePipe, message: Readonly<Record<string, unknown>> | Buffer): void {
     try {

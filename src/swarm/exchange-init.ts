@@ -31,6 +31,8 @@ export interface ExchangeInit {
   /** How many threads carry the data; 0: the thread of the caller does. */
   readonly threads: number;
   readonly trackers: readonly string[];
+  /** The only certificates that are believed of trackers of ours, in PEM; else those that the system knows. */
+  readonly trackerAuthorities?: string | undefined;
   /** Where the same images lie for HTTP (BEP 19): the folder STORE/ID/, `{id}` stands for ID. */
   readonly webSeeds: readonly string[];
   /** What this host may take from web seeds where no tracker of ours decides. */

@@ -106,6 +106,7 @@ export class Exchange implements AsyncDisposable {
   #openSession(url: string): TrackerSession {
     return new TrackerSession(this.#components, {
       url,
+      authorities: this.#init.trackerAuthorities,
       describeHost: () => ({
         peerId: this.peerId.toString('hex'),
         port: this.port,

@@ -63,6 +63,7 @@ const commands: readonly (readonly [program: ProgramName, ...command: string[]])
   ['tracker', 'member', 'list'],
   ['tracker', 'member', 'approve'],
   ['tracker', 'member', 'revoke'],
+  ['tracker', 'member', 'remove'],
   ['tracker', 'endpoint'],
   ['tracker', 'endpoint', 'set'],
   ['tracker', 'endpoint', 'remove'],

@@ -17,6 +17,7 @@ import type { Release } from '../../src/trust/index.ts';
 import { Identity, issueCredential, readRevocations } from '../../src/trust/sealed.ts';
 import { AuditLog } from '../audit/index.ts';
 import type { Change, Store } from '../store/index.ts';
+import { Forgotten } from './forgotten.ts';
 import { FleetSessions } from './fleet-sessions.ts';
 import { FleetSettings, parseSettings, settingsPrefix } from './fleet-settings.ts';
 import { defaultMembersInit, Members } from './members.ts';
@@ -214,9 +215,16 @@ export class Fleet implements AsyncDisposable {
     );
     this.#resources.defer(() => clearInterval(renewal));
     const hosts = await this.#openRollouts(own.peerId);
+    const fleetKey = this.#fleetKey;
+    const forgotten = new Forgotten({
+      ...this.#components,
+      audit: this.audit,
+      fleetKey,
+      now: clock.now,
+    });
     this.#sessions = this.#resources.use(
       await FleetSessions.open(
-        { ...this.#components, ...this, node, members: this.members, settings: this.settings },
+        { ...this.#components, node, members: this.members, settings: this.settings, forgotten },
         {
           revocations: () => this.#revocations.revocations,
           trackers: () => this.trackers(),

@@ -26,6 +26,7 @@ Examples:
   tracker member list
   tracker member approve 12D3Koo… --app web
   tracker member revoke 12D3Koo…
+  tracker member remove 12D3Koo…
 `;
 
 /** `tracker token …`: by what hosts join. */
@@ -101,6 +102,17 @@ export function addMemberCommands(program: Command): void {
       withFleet(options, async (fleet, { output, signal }) => {
         const number = await fleet.revoke(peerId, { signal });
         output.result({ peerId, number }, `${peerId} is revoked, by list number ${number}`);
+      }),
+    );
+  operatorCommand(member, 'remove <peer>', memberExamples)
+    .description('forget a member whose host is gone; revoke one whose key others may have')
+    .action((peerId: string, options: OperatorOptions) =>
+      withFleet(options, async (fleet, { output, signal }) => {
+        await fleet.removeMember(peerId, { signal });
+        output.result(
+          { peerId },
+          `${peerId} is no member any more; its credential is good until it ends`,
+        );
       }),
     );
 }

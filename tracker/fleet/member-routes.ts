@@ -16,6 +16,7 @@ import {
 import { formatJoinToken } from '../../src/control/index.ts';
 import { defineRoute, jsonAnswer, linkNext, type RestRoute } from '../rest/index.ts';
 import type { Fleet } from './fleet.ts';
+import { removeMember } from './member-removal.ts';
 import type { Member } from './records.ts';
 
 const maxBodyBytes = 16 << 10;
@@ -31,6 +32,7 @@ export const memberRoutes = (fleet: Fleet): readonly RestRoute[] => [
   listMembers(fleet),
   approveMember(fleet),
   revokeMember(fleet),
+  forgetMember(fleet),
 ];
 
 const createToken = (fleet: Fleet): RestRoute =>
@@ -141,6 +143,24 @@ const revokeMember = (fleet: Fleet): RestRoute =>
       note({ peerId: params.peerId });
       const { number } = await fleet.members.revoke(params.peerId, operator);
       return { number };
+    },
+  });
+
+const forgetMember = (fleet: Fleet): RestRoute =>
+  defineRoute({
+    id: 'removeMember',
+    method: 'POST',
+    path: '/v1/members/{peerId}/removal',
+    tag: 'members',
+    summary: 'Forget a member whose host is gone',
+    description:
+      'It takes up no place in rollouts any more. What is left of the life of its credential stays good: whoever may have its key is to be revoked.',
+    params: memberParams,
+    answer: jsonAnswer(z.object({}), 'It is no member.'),
+    handle: async ({ params, operator, note }) => {
+      note({ peerId: params.peerId });
+      await removeMember(fleet, params.peerId, operator);
+      return {};
     },
   });
 

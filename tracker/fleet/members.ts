@@ -10,6 +10,7 @@ import {
 } from '../../src/trust/sealed.ts';
 import type { AuditLog, AuditRecord } from '../audit/index.ts';
 import type { Entry, Store, Transaction } from '../store/index.ts';
+import { stillNamed } from './ended-revocations.ts';
 import { expectation, listAll, parseEntry, put, tryAgain } from './entries.ts';
 import { pinsKey } from './host-pins.ts';
 import { hostKey } from './host-records.ts';
@@ -239,8 +240,8 @@ export class Members {
   }
 
   /**
-   * Revokes a peer, member or not, for good: it is on the signed list from now on. What was kept of its host
-   * goes with it.
+   * Revokes a peer, member or not, for good: it is on the signed list from now on, as long as it may have a
+   * credential that is good. What was kept of its host goes with it.
    * @returns the new list
    */
   async revoke(peerId: string, actor: string): Promise<RevocationList> {
@@ -253,7 +254,8 @@ export class Members {
       const before = listEntry && this.#readList(listEntry);
       if (before?.peerIds.has(peerId) === true) return before;
       const number = (before?.number ?? 0) + 1;
-      const peerIds = [...(before?.peerIds ?? []), peerId];
+      const named = await stillNamed(this.#components, before, this.#init);
+      const peerIds = [...named, peerId];
       const text = signRevocations(fleetKey, { number, peerIds, issuedAt: timeText(now()) });
       const known = entry && parseEntry(memberSchema, entry);
       const member = this.#member(peerId, 'revoked', known ?? noGrant, actor, known?.remote ?? '');

@@ -1,4 +1,5 @@
 import type {
+  FleetHostPins,
   FleetRollout,
   FleetRolloutAction,
   FleetRolloutHost,
@@ -27,6 +28,8 @@ Examples:
 `;
 
 const hostExamples = `
+Holds and pins bind rollouts, and nothing else: a release without a plan is activated by each host by itself.
+
 Examples:
   tracker host hold 12D3Koo…
   tracker host pin 12D3Koo… web baf5rei…
@@ -99,24 +102,30 @@ function addAction<Options extends OperatorOptions>(
 export function addHostCommands(program: Command): void {
   const host = program
     .command('host')
-    .description('keep hosts as they are, whatever is released')
+    .description('keep hosts as they are, whatever rollouts do')
     .addHelpText('after', hostExamples);
   addOperatorOptions(host.command('hold <peer>'))
     .addHelpText('after', hostExamples)
-    .description('a host activates nothing until it is freed')
+    .description('no rollout moves a host until it is freed')
     .action((peerId: string, options: OperatorOptions) =>
       withRollouts(options, async (rollouts, { output, signal }) => {
         const pins = await rollouts.pin(peerId, { type: 'hold' }, { signal });
-        output.result({ peerId, ...pins }, `${peerId} is held`);
+        output.result(
+          { peerId, ...pins },
+          `${peerId} is held out of rollouts; a release without a plan moves it all the same`,
+        );
       }),
     );
   addOperatorOptions(host.command('pin <peer> <app> <image>'))
     .addHelpText('after', hostExamples)
-    .description('an app of a host stays on, or goes to, this image')
+    .description('of an app no rollout brings a host another image than this one')
     .action((peerId: string, app: string, imageId: string, options: OperatorOptions) =>
       withRollouts(options, async (rollouts, { output, signal }) => {
         const pins = await rollouts.pin(peerId, { type: 'pin', app, imageId }, { signal });
-        output.result({ peerId, ...pins }, `${app} of ${peerId} stays on ${imageId}`);
+        output.result(
+          { peerId, ...pins },
+          `no rollout brings ${app} of ${peerId} another image than ${imageId}; a release without a plan does`,
+        );
       }),
     );
   addOperatorOptions(host.command('free <peer>'))
@@ -129,9 +138,18 @@ export function addHostCommands(program: Command): void {
         const change =
           app === undefined ? ({ type: 'release' } as const) : ({ type: 'unpin', app } as const);
         const pins = await rollouts.pin(peerId, change, { signal });
-        output.result({ peerId, ...pins }, `${app ?? 'all'} of ${peerId} is free`);
+        output.result({ peerId, ...pins }, stillFixed(peerId, pins));
       }),
     );
+}
+
+/** What of a host is fixed, after some of it was freed. */
+export function stillFixed(peerId: string, { isHeld, pins }: FleetHostPins): string {
+  const pinned = Object.entries(pins).map(([app, imageId]) => `${app} pinned to ${imageId}`);
+  const fixed = [...(isHeld ? ['held'] : []), ...pinned];
+  if (fixed.length === 0) return `${peerId} is free`;
+  const remedy = pinned.length === 0 ? 'free it without --app' : 'free it with --app too';
+  return `${peerId} is still ${fixed.join(', ')}: ${remedy}`;
 }
 
 async function listRollouts(

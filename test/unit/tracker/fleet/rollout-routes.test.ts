@@ -88,9 +88,10 @@ test('a host that is held, or pinned to another image, stays as it is until it i
   const pin = (peerId: string, payload: object) =>
     rest.call({ method: 'POST', url: `/v1/hosts/${peerId}/pins`, payload });
   await pin(held.id, { type: 'hold' });
-  expect((await pin(pinned.id, { type: 'pin', app: 'web', imageId: oldImage })).json()).toEqual({
+  const imageId = `b${'a'.repeat(58)}`;
+  expect((await pin(pinned.id, { type: 'pin', app: 'web', imageId })).json()).toEqual({
     isHeld: false,
-    pins: { web: oldImage },
+    pins: { web: imageId },
   });
   fleet.release(2, plan);
   await fleet.run(30_000, () => fleet.count(newImage) === 2);
@@ -100,6 +101,8 @@ test('a host that is held, or pinned to another image, stays as it is until it i
   await pin(pinned.id, { type: 'unpin', app: 'web' });
   await fleet.run(30_000, () => fleet.count(newImage) === 4);
   expect(fleet.count(newImage)).toBe(4);
+  const nonsense = { type: 'pin', app: 'web', imageId: 'nonsense' };
+  expect((await pin(pinned.id, nonsense)).statusCode).toBe(400);
   const nobody = '12D3KooWQ8tMcJKYKFZTLLVqmiDmf8Lhyc5p4yFLTL5h6YCmqYjM';
   expect((await pin(nobody, { type: 'hold' })).statusCode).toBe(400);
 });
