@@ -37,6 +37,12 @@ export class ChannelStanding {
     return this.#state;
   }
 
+  /** Why the newest release is not what runs, beside that it is on its way or not permitted. */
+  get reason(): string | undefined {
+    const isTold = ['failed', 'waiting', 'waiting-for-settings'].includes(this.#state);
+    return isTold ? this.#fault?.message : undefined;
+  }
+
   /** As operators are told. */
   describe(): Pick<ChannelStatus, 'state' | 'fault'> {
     if (this.#refusal !== undefined) return { state: 'refused', fault: this.#refusal };

@@ -109,16 +109,9 @@ export class Follower {
       newest: this.#release?.imageId,
       prefetched: this.#prefetched,
       unmet: this.#manifest === undefined ? [] : this.activation.unmet(this.#manifest),
-      reason: this.#reason(),
+      reason: this.#standing.reason,
       preheated: this.#init.preheated(),
     };
-  }
-
-  /** Why the newest release is not what runs, beside that it is not permitted. */
-  #reason(): string | undefined {
-    const { state, fault } = this.#standing.describe();
-    const isTold = state === 'failed' || state === 'waiting' || state === 'waiting-for-settings';
-    return isTold && this.#release !== undefined ? fault?.message : undefined;
   }
 
   /** The image id of the newest release of which all is here. */

@@ -196,7 +196,7 @@ const lineOf = (rollout: FleetRollout): string =>
 const endOf = ({ phase, version }: FleetRollout): string[] =>
   phase === 'aborted'
     ? [
-        `nobody gets version ${version} any more, also who comes now: hosts stay on what they run, or on nothing; release again`,
+        `nobody gets version ${version} any more, also who comes now: hosts stay on what they run, or on nothing, until something newer is released`,
       ]
     : [];
 
