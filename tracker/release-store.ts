@@ -49,6 +49,8 @@ export interface CurrentSet {
   readonly summary: MetadataSummary;
 }
 
+type Publisher = Pick<Publication, 'actor' | 'action'>;
+
 /** Of superseded snapshots and targets, so many versions stay for clients that are just reading. */
 const keptVersions = 50;
 
@@ -58,10 +60,29 @@ export interface Published {
   readonly set?: MetadataSet | undefined;
 }
 
+/** What somebody does by publishing: for the audit log. */
+export interface Publication {
+  readonly actor: string;
+  readonly action: 'release.push' | 'root.push';
+  /** The versions that are served then. */
+  readonly summary: Readonly<Record<string, number>>;
+  /** What channels name now that they did not name before, and which channels are gone. */
+  readonly changed: readonly Release[];
+  readonly removed: readonly ChannelName[];
+}
+
 /** Where several trackers agree on what is published. */
 export interface ReleaseShare {
-  /** @throws RepositoryError, StoreError: then it is not served */
-  commit(published: Published): Promise<void>;
+  /**
+   * @param publication none: the tracker has signed again by itself, and nothing else is new
+   * @throws RepositoryError, StoreError: then it is not served
+   */
+  commit(published: Published, publication?: Publication): Promise<void>;
+}
+
+export interface PushOptions {
+  /** Who pushes, for the audit log. */
+  readonly actor?: string | undefined;
 }
 
 /**
@@ -171,8 +192,10 @@ export class ReleaseStore {
    * @throws RepositoryError when it does not verify, is expired or does not move forward.
    * @throws StorageError when it can't be written: then the old set is served on.
    */
-  push(update: MetadataUpdate): Promise<CurrentSet> {
-    return this.#inTurn(() => this.#push(update));
+  push(update: MetadataUpdate, { actor }: PushOptions = {}): Promise<CurrentSet> {
+    return this.#inTurn(() =>
+      this.#push(update, actor === undefined ? undefined : { actor, action: 'release.push' }),
+    );
   }
 
   /**
@@ -192,13 +215,18 @@ export class ReleaseStore {
    * @throws RepositoryError when it is not the next one, or what came with it is refused: then nothing
    * is taken; StorageError when it can't be written.
    */
-  pushRoot(root: string, update: MetadataUpdate = {}): Promise<number> {
+  pushRoot(
+    root: string,
+    update: MetadataUpdate = {},
+    { actor }: PushOptions = {},
+  ): Promise<number> {
     return this.#inTurn(async () => {
       this.#roots.check(root);
       const next = this.#underRoot(root, update);
       const version = await this.#roots.add(root);
-      if (next !== undefined) await this.#publish(next);
-      else await this.#share?.commit(this.published);
+      const who = actor === undefined ? undefined : ({ actor, action: 'root.push' } as const);
+      if (next !== undefined) await this.#publish(next, who);
+      else await this.#share?.commit(this.published, who && this.#publication(who));
       return version;
     });
   }
@@ -232,13 +260,26 @@ export class ReleaseStore {
     return turn;
   }
 
-  #push(update: MetadataUpdate): Promise<CurrentSet> {
-    return this.#publish(this.#verified(this.root, update));
+  #push(update: MetadataUpdate, who?: Publisher): Promise<CurrentSet> {
+    return this.#publish(this.#verified(this.root, update), who);
   }
 
-  async #publish(next: MetadataSet): Promise<CurrentSet> {
-    await this.#share?.commit({ ...this.published, set: next });
+  async #publish(next: MetadataSet, who?: Publisher): Promise<CurrentSet> {
+    const publication = who && this.#publication(who, summarizeSet(next));
+    await this.#share?.commit({ ...this.published, set: next }, publication);
     return this.#serve(next);
+  }
+
+  #publication(who: Publisher, next = this.#current?.summary): Publication {
+    const before = this.#current?.summary.releases ?? [];
+    const after = next?.releases ?? [];
+    const names = new Set(after.map(nameOf));
+    return {
+      ...who,
+      summary: { root: this.#roots.newestVersion, targets: next?.targetsVersion ?? 0 },
+      changed: changedReleases(before, after),
+      removed: before.filter((release) => !names.has(nameOf(release))),
+    };
   }
 
   async #serve(next: MetadataSet): Promise<CurrentSet> {
@@ -248,7 +289,10 @@ export class ReleaseStore {
     const current = { set: next, summary };
     this.#current = current;
     await this.#tidy();
-    const channels = changedChannels(before, summary.releases);
+    const channels = changedReleases(before, summary.releases).map(({ app, channel }) => ({
+      app,
+      channel,
+    }));
     for (const listener of this.#listeners) listener(channels);
     return current;
   }
@@ -375,17 +419,16 @@ const notOnline = (): RepositoryError =>
   );
 
 /** Whose image is another than before. */
-const changedChannels = (
+const changedReleases = (
   before: readonly Release[],
   now: readonly Release[],
-): readonly ChannelName[] => {
+): readonly Release[] => {
   const known = new Set(
     before.map(({ app, channel, imageId, release }) => [app, channel, imageId, release].join(' ')),
   );
-  return now
-    .filter(
-      ({ app, channel, imageId, release }) =>
-        !known.has([app, channel, imageId, release].join(' ')),
-    )
-    .map(({ app, channel }) => ({ app, channel }));
+  return now.filter(
+    ({ app, channel, imageId, release }) => !known.has([app, channel, imageId, release].join(' ')),
+  );
 };
+
+const nameOf = ({ app, channel }: ChannelName): string => `${app}/${channel}`;

@@ -129,5 +129,5 @@ const revokeMember = (fleet: Fleet): RestRoute =>
 
 const describe = (fleet: Fleet, member: Member): FleetMember => ({
   ...member,
-  connected: fleet.sessions.has(member.peerId),
+  connected: fleet.isConnected(member.peerId),
 });

@@ -171,6 +171,9 @@ const lineOf = (rollout: FleetRollout): string =>
     `${rollout.failures} failed`,
     `${rollout.unavailable} of ${rollout.limit} unavailable`,
     ...(rollout.waitsFor === undefined ? [] : [`waits for ${rollout.waitsFor}`]),
+    ...(rollout.supersededBy === undefined
+      ? []
+      : [`is over: release ${rollout.supersededBy} has no plan, and goes to all hosts at once`]),
   ].join('  ');
 
 const hostLineOf = ({ peerId, standing, phase, failure, imageId, state }: FleetRolloutHost) =>
