@@ -202,6 +202,30 @@ test('a tracker that does not hear of changes decides nothing: another leads, an
   expect(seenBy(blind).map(({ report }) => report?.release)).toEqual(Array(4).fill(newImage));
 });
 
+test.each([true, false])(
+  'a tracker that leads gives that up when it does not hear of hosts; it was at rest: %s',
+  async (isAtRest) => {
+    const fleet = await RolloutFleet.open(2);
+    const breakable = breakableStore(fleet.store);
+    const blind = await fleet.startTracker('blind', { isShared: true, store: breakable.store });
+    await fleet.run(1_000, () => blind.driver.isLeading);
+    const other = await fleet.startTracker('other', { isShared: true });
+    fleet.connect(fleet.hosts, other);
+    const release = async () => {
+      fleet.release(2, 'waves=100% max-unavailable=100% gate=0s deadline=20s');
+      blind.driver.onReleases();
+      await fleet.run(20_000, () => fleet.count(newImage) === 2);
+      expect(fleet.count(newImage)).toBe(2);
+      await fleet.run(5_000);
+    };
+    if (isAtRest) await release();
+    breakable.break('members/');
+    await fleet.run(1_000);
+    if (!isAtRest) await release();
+    expect([blind, other].map(({ driver }) => driver.isLeading)).toEqual([false, true]);
+  },
+);
+
 test('a tracker that did not hear of rollouts for a while knows them again', async () => {
   const fleet = await RolloutFleet.open(2);
   const breakable = breakableStore(fleet.store);
