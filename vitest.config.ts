@@ -29,6 +29,10 @@ const slow = [
   'test/interop/libtorrent-fetches.test.ts',
   'test/unit/swarm/floods.test.ts',
   'test/fault/full-disk.test.ts',
+  'test/fault/tracker-store.test.ts',
+  'test/system/refused.test.ts',
+  'test/system/hints.test.ts',
+  'test/system/approval.test.ts',
 ];
 
 export default defineConfig({

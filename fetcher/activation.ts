@@ -1,5 +1,5 @@
 import { ActivationError } from '../src/errors.ts';
-import { readManifest } from '../src/image/index.ts';
+import { readManifest, type Manifest } from '../src/image/index.ts';
 import { Turns } from './abortable.ts';
 import { defaultActivationConfig } from './activation-config.ts';
 import type {
@@ -17,7 +17,7 @@ import type { Generation } from './generation-record.ts';
 import { Generations } from './generations.ts';
 import { generationBefore, noGeneration, prunable, rollbackTarget } from './go-back.ts';
 import { planLaunch } from './launch-plan.ts';
-import { unmetNeeds } from './needs.ts';
+import { resolveNeeds, unmetNeeds } from './needs.ts';
 import { endStaleProcesses } from './process-record.ts';
 
 /**
@@ -162,6 +162,16 @@ export class Activation implements AsyncDisposable {
       ...generation,
       current: generation.number === current?.number,
     }));
+  }
+
+  /** The names of those needs of an image that are not met here just now. */
+  unmet(manifest: Manifest): readonly string[] {
+    try {
+      resolveNeeds(manifest, this.#init.supplies);
+      return [];
+    } catch (error) {
+      return Object.keys(unmetNeeds(error) ?? {});
+    }
   }
 
   /** What is current here and how its app does, just now. */

@@ -5,6 +5,8 @@ import type { ActivationConfig } from './activation-config.ts';
 export interface FetcherConfig {
   readonly directory: string;
   readonly trackers: readonly string[];
+  /** The only certificates that are believed of the trackers, in PEM; else those that the system knows. */
+  readonly trackerAuthorities?: string | undefined;
   /** Where images also lie for HTTP, `{id}` for the image id. */
   readonly webSeeds: readonly string[];
   /** What this host may take from web seeds where no tracker of ours decides. */

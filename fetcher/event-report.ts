@@ -1,6 +1,6 @@
 import { formatBytes, type Output } from '../src/cli/index.ts';
 import type { SwarmStatus } from '../src/swarm/index.ts';
-import type { FetcherEvent } from './fetcher.ts';
+import type { FetcherEvent } from './fetcher-parts.ts';
 
 /** How often the state of a swarm is told while it only grows. */
 const swarmEveryMs = { json: 200, text: 2_000 };

@@ -14,6 +14,8 @@ import {
   portOption,
   repeatable,
   runCommand,
+  trackerAuthoritiesOf,
+  trackerCaOption,
   trackerOption,
   uploadLimitOption,
   type Command,
@@ -30,6 +32,7 @@ interface FetchOptions extends TransportOptions, WebSeedOptions {
   readonly dir: string;
   readonly app?: readonly string[];
   readonly tracker?: readonly string[];
+  readonly trackerCa?: string;
   readonly peer?: readonly string[];
   readonly torrent?: string;
   readonly v1Torrent?: string;
@@ -58,6 +61,7 @@ export function addFetchCommand(program: Command): void {
     .argument('[image]', 'image id or magnet link; with --torrent it may be left out');
   addWebSeedOptions(addTransportOptions(command))
     .addOption(trackerOption())
+    .addOption(trackerCaOption())
     .addOption(repeatable(new Option('--peer <host:port>', 'a peer to connect to; several times')))
     .addOption(
       new Option(
@@ -124,6 +128,7 @@ async function runFetch(
       host: options.host,
       port: options.port,
       trackers,
+      trackerAuthorities: await trackerAuthoritiesOf({ ...options, tracker: trackers }),
       uploadBytesPerSecond: options.uploadLimit,
       downloadBytesPerSecond: options.downloadLimit,
       onChange: ({ verifiedBytes, sizeBytes }) => {

@@ -8,51 +8,18 @@ import type {
 } from '../src/api/index.ts';
 import type { ChannelReport, Permit } from '../src/control/index.ts';
 import { ConfigError, RepositoryError } from '../src/errors.ts';
-import { durable, ImageStore, removeTree, type TreeDurability } from '../src/image/index.ts';
-import { cancellableDelay, Exchange, type SwarmStatus } from '../src/swarm/index.ts';
-import { Activation } from './activation.ts';
+import { removeTree } from '../src/image/index.ts';
+import { cancellableDelay } from '../src/swarm/index.ts';
 import { defaultConfig, type FetcherConfig } from './config.ts';
 import { FetcherDirectory } from './fetcher-directory.ts';
-import { Preheating, type PreheatImage } from './fleet/preheating.ts';
-import { PermitBook } from './fleet/permit-book.ts';
-import { Follower, type FollowerEvent } from './follower.ts';
+import { openParts, type FetcherComponents, type FetcherParts } from './fetcher-parts.ts';
+import type { PreheatImage } from './fleet/preheating.ts';
+import type { Follower } from './follower.ts';
 import type { Generation } from './generation-record.ts';
-import type { Log } from './guard.ts';
 import { limitsToSet, limitsToTell } from './limits.ts';
 import { LocalApi } from './local-api.ts';
-import { ReleaseSource } from './release-source.ts';
-import { describeSettings, type ChannelSettings } from './settings/host-settings.ts';
-import { openSettingsApi } from './settings/open-settings-api.ts';
-import { RunningSettings } from './settings/running-settings.ts';
-import { SettingsStore } from './settings/settings-store.ts';
-
-export interface FetcherComponents {
-  readonly log: Log;
-  readonly durability?: TreeDurability;
-  readonly random?: () => number;
-  readonly onEvent?: (event: FetcherEvent) => void;
-  /**
-   * In a fleet with trackers: its time in milliseconds since 1970, never behind it; undefined while it
-   * is not known, or this host does not belong. Without it releases that have a plan are not activated.
-   */
-  readonly fleetTimeMs?: (() => number | undefined) | undefined;
-}
-
-export type FetcherEvent =
-  | ({ readonly app: string; readonly channel: string } & FollowerEvent)
-  | { readonly event: 'warning'; readonly message: string }
-  | { readonly event: 'settings'; readonly app: string; readonly revision: number }
-  | { readonly event: 'swarm'; readonly swarm: SwarmStatus };
-
-interface Parts {
-  readonly store: ImageStore;
-  readonly exchange: Exchange;
-  readonly releases: ReleaseSource;
-  readonly followers: readonly Follower[];
-  readonly preheating: Preheating;
-  readonly settings: SettingsStore;
-  readonly channels: readonly ChannelSettings[];
-}
+import { describeSettings } from './settings/host-settings.ts';
+import type { SettingsStore } from './settings/settings-store.ts';
 
 /**
  * The fetcher of one host: follows channels, fetches, verifies, activates, keeps seeding. Dispose
@@ -61,7 +28,7 @@ interface Parts {
 export class Fetcher implements AsyncDisposable {
   readonly #config: FetcherConfig;
   readonly #components: FetcherComponents;
-  readonly #parts: Parts;
+  readonly #parts: FetcherParts;
   readonly #resources: AsyncDisposableStack;
   readonly #ending = new AbortController();
   /** Aborted when it is to look for releases at once. */
@@ -72,7 +39,7 @@ export class Fetcher implements AsyncDisposable {
   private constructor(
     components: FetcherComponents,
     config: FetcherConfig,
-    parts: Parts,
+    parts: FetcherParts,
     resources: AsyncDisposableStack,
   ) {
     this.#components = components;
@@ -318,107 +285,4 @@ export class Fetcher implements AsyncDisposable {
     await this.#polling;
     await this.#resources.disposeAsync();
   }
-}
-
-async function openParts(
-  components: FetcherComponents,
-  config: FetcherConfig,
-  directory: FetcherDirectory,
-  resources: AsyncDisposableStack,
-  hooks: {
-    onActivated: () => Promise<void>;
-    onLeft: (imageId: string) => Promise<void>;
-    onWarning: (message: string, error: unknown) => void;
-  },
-): Promise<Parts> {
-  const durability = components.durability ?? durable;
-  const random = components.random ?? Math.random;
-  const store = new ImageStore({ durability }, { directory: directory.store });
-  const now = () => performance.now();
-  const exchange = await Exchange.open(
-    { store, durability, random, now },
-    {
-      ...config,
-      ...config.transport,
-      onWarning: hooks.onWarning,
-      onChange: (swarm) => components.onEvent?.({ event: 'swarm', swarm }),
-    },
-  );
-  resources.use(exchange);
-  const releases = new ReleaseSource(
-    { durability },
-    {
-      trackers: config.trackers,
-      root: config.root,
-      directory: directory.trust,
-      apps: [...new Set(config.follow.map(({ app }) => app))],
-    },
-  );
-  const { log } = components;
-  const settings = await SettingsStore.open(
-    { durability, log },
-    {
-      directory: directory.settings,
-      apps: config.follow.map(({ app }) => app),
-      zone: config.transport.place?.zone ?? '',
-      supplies: config.supplies,
-    },
-  );
-  const followers: Follower[] = [];
-  const preheating = new Preheating({
-    exchange,
-    log,
-    onChange: () => {
-      for (const { reporter } of followers) reporter.changed();
-    },
-  });
-  const channels: ChannelSettings[] = [];
-  for (const { app, channel } of config.follow) {
-    const ofApp = settings.of(app);
-    const running = new RunningSettings({ settings: ofApp, log });
-    const where = { directory: directory.sockets, app, channel };
-    const api = await openSettingsApi({ running, log }, where);
-    if (api !== undefined) resources.use(api);
-    channels.push({ app, channel, running, api });
-    const { fleetTimeMs } = components;
-    const permits = await PermitBook.open(
-      { durability, log, fleetTimeMs: fleetTimeMs ?? (() => undefined) },
-      { path: directory.permits(app, channel) },
-    );
-    const onChange = () => {
-      follower.reporter.changed();
-    };
-    const activation = new Activation(
-      { durability, log, now: () => new Date(), random, running, onChange },
-      {
-        directory: directory.channel(app, channel),
-        app,
-        channel,
-        supplies: ofApp,
-        settingsSocket: api?.socketPath,
-        keepGenerations: config.keepGenerations,
-        config: config.activation,
-      },
-    );
-    resources.use(activation);
-    const follower: Follower = new Follower(
-      { releases, exchange, activation, settings: ofApp, permits, log },
-      {
-        app,
-        channel,
-        hasFleet: fleetTimeMs !== undefined,
-        preheated: () => preheating.wholeOf(app),
-        onEvent: (event) => components.onEvent?.({ app, channel, ...event }),
-        ...hooks,
-      },
-    );
-    followers.push(follower);
-  }
-  for (const ofApp of settings) {
-    const { app } = ofApp;
-    ofApp.onChange(() => {
-      components.onEvent?.({ event: 'settings', app, revision: ofApp.revision });
-    });
-  }
-  return { store, exchange, releases, followers, preheating, settings, channels };
 }

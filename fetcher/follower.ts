@@ -1,7 +1,7 @@
 import type { ChannelStatus } from '../src/api/index.ts';
 import type { ChannelReport, Permit } from '../src/control/index.ts';
 import { ActivationError, ConfigError, ImageError, type RepositoryError } from '../src/errors.ts';
-import type { StoredImage } from '../src/image/index.ts';
+import { readManifest, type Manifest, type StoredImage } from '../src/image/index.ts';
 import { cancellableDelay, type Exchange } from '../src/swarm/index.ts';
 import type { Release } from '../src/trust/index.ts';
 import { abortable } from './abortable.ts';
@@ -75,9 +75,12 @@ export class Follower {
   #prefetched: string | undefined;
   /** What was fetched last. */
   #image: StoredImage | undefined;
+  /** Of the newest release that waits for a permit. */
+  #manifest: Manifest | undefined;
   /** Ended when a newer release comes. */
   #work: Work | undefined;
   #goingBack: Promise<void> | undefined;
+  #watching: Promise<void> | undefined;
   /** What was said last is being kept. */
   #hearing: Promise<void> = Promise.resolve();
   /** A release that can't be brought to life here; it is not tried again. */
@@ -105,8 +108,17 @@ export class Follower {
       activation,
       newest: this.#release?.imageId,
       prefetched: this.#prefetched,
+      unmet: this.#manifest === undefined ? [] : this.activation.unmet(this.#manifest),
+      reason: this.#reason(),
       preheated: this.#init.preheated(),
     };
+  }
+
+  /** Why the newest release is not what runs, beside that it is not permitted. */
+  #reason(): string | undefined {
+    const { state, fault } = this.#standing.describe();
+    const isTold = state === 'failed' || state === 'waiting' || state === 'waiting-for-settings';
+    return isTold && this.#release !== undefined ? fault?.message : undefined;
   }
 
   /** The image id of the newest release of which all is here. */
@@ -164,6 +176,15 @@ export class Follower {
       });
     }
     this.reporter.open();
+    this.#watching ??= this.#watchSettings(this.#closing.signal).catch(() => undefined);
+  }
+
+  /** What a release lacks, and waits for, may come. */
+  async #watchSettings(signal: AbortSignal): Promise<never> {
+    for (;;) {
+      await abortable(this.#components.settings.changed, signal);
+      this.reporter.changed();
+    }
   }
 
   /** Starts the current generation when its needs are met. */
@@ -249,6 +270,7 @@ export class Follower {
         this.#standing.set('fetching');
         const image = await this.#steps.fetch(release, signal);
         this.#image = image;
+        this.#manifest = release.rollout === undefined ? undefined : await readManifest(image.tree);
         await this.#setPrefetched(release.imageId);
         if (release.rollout !== undefined) {
           this.#waitForPermit(release);
@@ -300,7 +322,7 @@ export class Follower {
 
   #waitForPermit({ version }: Release): void {
     const why = this.#init.hasFleet
-      ? 'until its rollout permits it'
+      ? 'until its rollout permits it; if that was stopped, release again'
       : 'for ever: it is to be rolled out by trackers, and this host joined no fleet. Join one, or release the image without a plan.';
     const message = `version ${version} is here, and is not activated ${why}`;
     this.#standing.set('waiting-for-permit', { code: 'ACTIVATION_NOT_PERMITTED', message });
@@ -404,7 +426,8 @@ export class Follower {
     await this.reporter.close();
     this.#closing.abort(new Error('the fetcher ends'));
     this.#starting?.ending.abort(new Error('the fetcher ends'));
-    await Promise.all([this.#work?.done, this.#starting?.done, this.#goingBack, this.#hearing]);
+    const running = [this.#work?.done, this.#starting?.done, this.#goingBack, this.#hearing];
+    await Promise.all([...running, this.#watching]);
   }
 }
 

@@ -1,4 +1,4 @@
-import { TrackerClient } from '../src/api/index.ts';
+import { pinnedFetch, TrackerClient } from '../src/api/index.ts';
 import { ConfigError, TrackerError } from '../src/errors.ts';
 import type { Durability } from '../src/image/index.ts';
 import { maxMetadataBytes, ReleaseClient, summarizeSet, type Release } from '../src/trust/index.ts';
@@ -19,6 +19,8 @@ export class ReleaseSource {
     components: { durability: Durability },
     init: {
       trackers: readonly string[];
+      /** The only certificates that are believed of them, in PEM. */
+      trackerAuthorities?: string | undefined;
       root: string;
       directory: string;
       /** Those whose delegated files are followed. */
@@ -26,8 +28,10 @@ export class ReleaseSource {
     },
   ) {
     const { root, directory, apps } = init;
+    const { trackerAuthorities: known } = init;
+    const fetch = known === undefined ? undefined : pinnedFetch(known);
     this.#trackers = init.trackers.map(
-      (url) => new TrackerClient({}, { url, timeoutMs: requestTimeoutMs }),
+      (url) => new TrackerClient({ fetch }, { url, timeoutMs: requestTimeoutMs }),
     );
     if (this.#trackers.length === 0) {
       throw new ConfigError('CONFIG_MISSING', 'give a tracker: --tracker URL');

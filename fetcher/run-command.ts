@@ -16,6 +16,8 @@ import {
   portOption,
   repeatable,
   runCommand,
+  trackerAuthoritiesOf,
+  trackerCaOption,
   trackerOption,
   untilAborted,
   uploadLimitOption,
@@ -34,6 +36,7 @@ import { FetcherDirectory } from './fetcher-directory.ts';
 interface RunOptions extends TransportOptions, WebSeedOptions, JoinOptions {
   readonly dir: string;
   readonly tracker?: readonly string[];
+  readonly trackerCa?: string;
   readonly root?: string;
   readonly follow?: readonly string[];
   readonly supply?: readonly string[];
@@ -61,6 +64,7 @@ export function addRunCommand(program: Command): void {
     .description('follow channels, and keep this host at what they name, until it is ended');
   addJoinOptions(addWebSeedOptions(addTransportOptions(command)))
     .addOption(trackerOption())
+    .addOption(trackerCaOption())
     .addOption(
       new Option('--root <file>', 'the root.json that is believed, and nothing else').env(
         'STARLING_ROOT',
@@ -110,6 +114,7 @@ export function addRunCommand(program: Command): void {
 async function run(options: RunOptions, { output, signal }: CommandContext): Promise<void> {
   output.line('the fetcher starts');
   const root = await readRoot(options.root);
+  const trackerAuthorities = await trackerAuthoritiesOf(options);
   const supplies = new Map((options.supply ?? []).map((text) => parsePair(text)));
   const { pino } = await import('pino');
   const { parseChannelPath } = await import('../src/trust/index.ts');
@@ -142,6 +147,7 @@ async function run(options: RunOptions, { output, signal }: CommandContext): Pro
     {
       directory: options.dir,
       trackers: options.tracker ?? [],
+      trackerAuthorities,
       ...webSeedsOf(options),
       root,
       follow,

@@ -4,6 +4,7 @@ import {
   parseInteger,
   repeatable,
   tokenFileOption,
+  tokenInClearOption,
   trackerCaOption,
   trackerOption,
   type Command,
@@ -48,4 +49,5 @@ export const addPublishOptions = (command: Command): Command =>
     .addOption(rootOption())
     .addOption(trackerOption())
     .addOption(trackerCaOption())
-    .addOption(tokenFileOption());
+    .addOption(tokenFileOption())
+    .addOption(tokenInClearOption());

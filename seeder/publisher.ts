@@ -29,6 +29,7 @@ export interface PublishInit {
   /** The file with the only certificates that are believed of it. */
   readonly trackerCa?: string | undefined;
   readonly tokenFile?: string | undefined;
+  readonly tokenInClear?: boolean | undefined;
   /** How long the signatures are good, in milliseconds. */
   readonly expires?: number | undefined;
   /** A file for what others have to sign too; then nothing is pushed. */

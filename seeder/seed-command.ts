@@ -12,6 +12,8 @@ import {
   portOption,
   runCommand,
   storeOption,
+  trackerAuthoritiesOf,
+  trackerCaOption,
   trackerOption,
   untilAborted,
   uploadLimitOption,
@@ -28,6 +30,7 @@ interface SeedOptions extends TransportOptions, JoinOptions {
   readonly store: string;
   readonly app?: readonly string[];
   readonly tracker?: readonly string[];
+  readonly trackerCa?: string;
   readonly host: string;
   readonly port: number;
   readonly uploadLimit: number;
@@ -52,6 +55,7 @@ export function addSeedCommand(program: Command): void {
     .argument('[images...]', 'image ids or magnet links');
   addJoinOptions(addTransportOptions(command))
     .addOption(trackerOption())
+    .addOption(trackerCaOption())
     .addOption(storeOption())
     .addOption(hostOption())
     .addOption(portOption())
@@ -100,6 +104,7 @@ async function runSeed(
   );
   if (membership !== undefined) resources.use(membership);
   const transport = await openTransport(options, identity, resources, onWarning, membership?.seal);
+  const trackerAuthorities = await trackerAuthoritiesOf(options);
   const exchange = await Exchange.open(
     { store, durability: durable, random: Math.random, now: () => performance.now() },
     {
@@ -107,6 +112,7 @@ async function runSeed(
       host: options.host,
       port: options.port,
       trackers: options.tracker ?? [],
+      trackerAuthorities,
       uploadBytesPerSecond: options.uploadLimit,
       onWarning,
       onChange: outTeller(output),

@@ -86,5 +86,26 @@ export class ActivationError extends StarlingError<
   | 'ACTIVATION_NOT_PERMITTED'
 > {}
 
+/** What OpenSSL says of a certificate that nobody has vouched for. */
+const unknownAuthority: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
+/** Why a tracker did not answer, of the error of a request; Node's own words name options of its own. */
+export function whyUnreachable(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // fetch hides what happened to the connection in the cause of its error.
+  if (error.cause instanceof Error) return whyUnreachable(error.cause);
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  if (code !== undefined && unknownAuthority.has(code)) {
+    return `its certificate is of no authority that is believed here (${code}): give the file of its certificate, or of its authority's, with --tracker-ca`;
+  }
+  return error.message === '' ? (code ?? error.name) : error.message;
+}
+
 /** A deadline that the caller set has passed. */
 export class DeadlineError extends StarlingError<'DEADLINE_PASSED'> {}

@@ -11,18 +11,13 @@ import {
   summarizeSet,
   verifyUpdate,
 } from '../src/trust/index.ts';
-import type {
-  ChannelName,
-  Expiry,
-  MetadataSet,
-  MetadataSummary,
-  Release,
-} from '../src/trust/index.ts';
+import type { ChannelName, Expiry, MetadataSet, MetadataSummary } from '../src/trust/index.ts';
 import type { MetadataUpdate, SigningKey } from '../src/trust/index.ts';
 import { durableFiles, storageError, temporarySuffix } from './durable-file.ts';
 import type { DurableFiles } from './durable-file.ts';
 import { loadSet } from './kept-set.ts';
 import { KeptRoots } from './kept-roots.ts';
+import { changedReleases, publicationOf, type Publication, type Publisher } from './publication.ts';
 import { parseTufFileName, tufFileName } from './release-files.ts';
 import type { TufFileName } from './release-files.ts';
 
@@ -49,8 +44,6 @@ export interface CurrentSet {
   readonly summary: MetadataSummary;
 }
 
-type Publisher = Pick<Publication, 'actor' | 'action'>;
-
 /** Of superseded snapshots and targets, so many versions stay for clients that are just reading. */
 const keptVersions = 50;
 
@@ -58,17 +51,6 @@ const keptVersions = 50;
 export interface Published {
   readonly roots: readonly string[];
   readonly set?: MetadataSet | undefined;
-}
-
-/** What somebody does by publishing: for the audit log. */
-export interface Publication {
-  readonly actor: string;
-  readonly action: 'release.push' | 'root.push';
-  /** The versions that are served then. */
-  readonly summary: Readonly<Record<string, number>>;
-  /** What channels name now that they did not name before, and which channels are gone. */
-  readonly changed: readonly Release[];
-  readonly removed: readonly ChannelName[];
 }
 
 /** Where several trackers agree on what is published. */
@@ -270,16 +252,9 @@ export class ReleaseStore {
     return this.#serve(next);
   }
 
-  #publication(who: Publisher, next = this.#current?.summary): Publication {
-    const before = this.#current?.summary.releases ?? [];
-    const after = next?.releases ?? [];
-    const names = new Set(after.map(nameOf));
-    return {
-      ...who,
-      summary: { root: this.#roots.newestVersion, targets: next?.targetsVersion ?? 0 },
-      changed: changedReleases(before, after),
-      removed: before.filter((release) => !names.has(nameOf(release))),
-    };
+  #publication(who: Publisher, after = this.#current?.summary): Publication {
+    const before = this.#current?.summary;
+    return publicationOf(who, { before, after, rootVersion: this.#roots.newestVersion });
   }
 
   async #serve(next: MetadataSet): Promise<CurrentSet> {
@@ -417,18 +392,3 @@ const notOnline = (): RepositoryError =>
     'What was pushed has no snapshot and timestamp, and root does not let this tracker sign them: push all of the set, signed by the keys of snapshot and timestamp, or let root name the tracker\'s key for both ("seeder keys init --online", "seeder keys rotate online")',
     { evidence: { role: 'snapshot' } },
   );
-
-/** Whose image is another than before. */
-const changedReleases = (
-  before: readonly Release[],
-  now: readonly Release[],
-): readonly Release[] => {
-  const known = new Set(
-    before.map(({ app, channel, imageId, release }) => [app, channel, imageId, release].join(' ')),
-  );
-  return now.filter(
-    ({ app, channel, imageId, release }) => !known.has([app, channel, imageId, release].join(' ')),
-  );
-};
-
-const nameOf = ({ app, channel }: ChannelName): string => `${app}/${channel}`;

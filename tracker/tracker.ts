@@ -22,8 +22,10 @@ import {
 } from './http-server.ts';
 import { HttpAnnounces } from './http-announces.ts';
 import { AuditedCalls } from './fleet/audited-calls.ts';
+import { FleetOperators } from './fleet/fleet-operators.ts';
 import { memberRoutes } from './fleet/member-routes.ts';
 import { openFleet, type OpenedFleet } from './fleet/open-fleet.ts';
+import { operatorRoutes } from './fleet/operator-routes.ts';
 import { preheatRoutes } from './fleet/preheat-routes.ts';
 import { rolloutRoutes } from './fleet/rollout-routes.ts';
 import { settingsRoutes } from './fleet/settings-routes.ts';
@@ -43,6 +45,7 @@ import {
   LoggedCalls,
   MemoryRecords,
   Operators,
+  readOperators,
   WrongTokens,
   type AdmissionInit,
   type CallObserver,
@@ -244,10 +247,13 @@ async function addRoutes(
   addBatchRoutes(app, { announcer, metrics });
   addHealthRoutes(app, { releases, metrics, blind: () => opened?.fleet.blind ?? [] });
   await addTufRoutes(app, releases);
+  const shared = opened && (await openFleetOperators(parts, opened));
+  const operators = shared ?? parts.operators;
   const declared = [
     ...releaseRoutes({ releases, metrics }),
     ...swarmRoutes({ swarms, watches, monotonicMs }),
     ...(opened === undefined ? [] : fleetRoutes(opened)),
+    ...(shared === undefined ? [] : operatorRoutes(shared)),
   ];
   const records = new MemoryRecords({ monotonicMs }, defaultRecords);
   const wrongTokens = new WrongTokens({ monotonicMs }, defaultWrongTokens);
@@ -255,13 +261,30 @@ async function addRoutes(
     opened === undefined
       ? parts.observer
       : new AuditedCalls({ audit: opened.fleet.audit, next: parts.observer });
-  const frame = { ...parts, records, wrongTokens, observer };
+  const frame = { ...parts, operators, records, wrongTokens, observer };
   await addRestRoutes(app, declared, frame, admission(config));
   // What is added now has no methods of its own.
   const own = structuredClone(routes);
   refuseOtherMethods(app, own);
   await app.ready();
   return own;
+}
+
+/** A fleet's operators are in its store; files would be those of this tracker alone. */
+async function openFleetOperators(
+  { config, log, token, now }: Parts,
+  { fleet, resources }: OpenedFleet,
+): Promise<FleetOperators> {
+  const { store, audit } = fleet;
+  const { operators } = await readOperators(resolve(config.directory));
+  if (operators.length > 0) {
+    const names = operators.map(({ name }) => name);
+    log.warn(
+      { names },
+      'operators in files are none of the fleet: make them anew, and remove the files',
+    );
+  }
+  return resources.use(await FleetOperators.open({ store, audit, adminToken: token, now, log }));
 }
 
 const fleetRoutes = ({ fleet }: OpenedFleet): readonly RestRoute[] => [

@@ -19,7 +19,7 @@ export const defaultConfig: ControlBenchConfig = {
   hosts: 12,
   changes: 200,
   warmUpChanges: 20,
-  pauseMs: 50,
+  pauseMs: 300,
   sessions: 0,
   sessionChanges: 30,
   patienceMs: 30_000,

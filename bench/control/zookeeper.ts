@@ -83,10 +83,13 @@ async function startServer(place: Place, port: number) {
   return server;
 }
 
-/** It listens before it serves, and who connects in between is never answered. */
+const answerMs = 1_000;
+
+/** It listens before it serves, and who connects in between is never answered: so it is asked again. */
 async function untilServing(port: number, { signal }: { signal: AbortSignal }): Promise<void> {
   for (;;) {
-    const socket = connect({ port, host: '127.0.0.1', signal });
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(answerMs)]);
+    const socket = connect({ port, host: '127.0.0.1', signal: soon });
     socket.end('srvr');
     const said = await text(socket).catch(() => '');
     if (said.includes('Mode:')) return;

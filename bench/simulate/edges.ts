@@ -14,6 +14,8 @@ export class Edges {
   /** The same connection seen by the neighbour. */
   readonly others: Int32Array;
   readonly distances: Uint8Array;
+  /** From when on there may be a connection, in seconds. */
+  readonly sinceSeconds: Float64Array;
   /** By host: a bit for each distance at which it has neighbours. */
   readonly distanceMasks: Uint8Array;
   readonly #firsts: Int32Array;
@@ -25,6 +27,7 @@ export class Edges {
     this.neighbours = new Int32Array(this.count);
     this.others = new Int32Array(this.count);
     this.distances = new Uint8Array(this.count);
+    this.sinceSeconds = new Float64Array(this.count);
     this.distanceMasks = new Uint8Array(fleet.hosts);
     this.#firsts = new Int32Array(fleet.hosts + 1);
     for (const [one, other] of graph) {
@@ -33,12 +36,13 @@ export class Edges {
     }
     for (let host = 0; host < fleet.hosts; host++) this.#firsts[host + 1]! += this.#firsts[host]!;
     const next = this.#firsts.slice();
-    for (const [one, other] of graph) {
+    for (const [one, other, sinceSeconds] of graph) {
       const there = next[one]!++;
       const back = next[other]!++;
       const distance = fleet.distance(one, other);
       this.#set(there, back, one, other, distance);
       this.#set(back, there, other, one, distance);
+      this.sinceSeconds[there] = this.sinceSeconds[back] = sinceSeconds;
     }
   }
 

@@ -4,11 +4,12 @@ import {
   type GraphNode,
   type PeerGraphInit,
 } from '../../src/policy/index.ts';
+import { AnnounceTimes, type Deaths } from './announce-times.ts';
 import type { Fleet } from './fleet.ts';
 import type { Random } from './random.ts';
 
-/** Two hosts that are connected. */
-export type Pair = readonly [number, number];
+/** Two hosts that are connected, and since when they are told of each other, in seconds. */
+export type Pair = readonly [one: number, other: number, sinceSeconds: number];
 
 /** Who are my neighbours, and whom do I stand for. */
 export interface Neighbourhood {
@@ -20,9 +21,12 @@ export interface Neighbourhood {
 
 export type GraphMaker = (fleet: Fleet, random: Random) => Neighbourhood;
 
-/** As the tracker places them (`PeerGraph` of src/policy), all there from the start. */
+/**
+ * As the tracker places them (`PeerGraph` of src/policy), all there from the start.
+ * @param deaths when hosts die, in seconds
+ */
 export const policyGraph =
-  (init: Partial<PeerGraphInit> = {}): GraphMaker =>
+  (init: Partial<PeerGraphInit> = {}, deaths: Deaths = new Map()): GraphMaker =>
   (fleet, random) => {
     const graph = new PeerGraph<number>({ random: () => random.number() }, init);
     const pairs = new PairSet(fleet.hosts);
@@ -30,7 +34,9 @@ export const policyGraph =
     for (const node of nodes) {
       for (const { member } of graph.ties(node)) pairs.add(node.member, member);
     }
-    return { pairs: pairs.list, slots: nodes.map((node) => graph.slots(node)) };
+    const slots = nodes.map((node) => graph.slots(node));
+    mend({ graph, nodes, pairs, random }, deaths);
+    return { pairs: pairs.list, slots };
   };
 
 /**
@@ -57,6 +63,37 @@ function* joinAll(graph: PeerGraph<number>, fleet: Fleet): Generator<GraphNode<n
   }
 }
 
+interface Mending {
+  readonly graph: PeerGraph<number>;
+  readonly nodes: readonly GraphNode<number>[];
+  readonly pairs: PairSet;
+  readonly random: Random;
+}
+
+/**
+ * Closes the gaps that the dead leave, as tracker and hosts do: the tracker forgets who has been
+ * silent for too long, and those beside it hear of one another when they announce themselves next.
+ */
+function mend({ graph, nodes, pairs, random }: Mending, deaths: Deaths): void {
+  const announces = new AnnounceTimes({ random, deaths });
+  const forgotten = [...deaths.keys()].map((host) => ({
+    host,
+    seconds: announces.forgotten(host),
+  }));
+  forgotten.sort((one, other) => one.seconds - other.seconds || one.host - other.host);
+  const tiesOf = (host: number) => graph.ties(nodes[host]!).map(({ member }) => member);
+  for (const { host, seconds } of forgotten) {
+    const beside = tiesOf(host);
+    graph.leave(nodes[host]!);
+    for (const one of beside) {
+      for (const other of tiesOf(one)) {
+        const told = Math.min(announces.next(one, seconds), announces.next(other, seconds));
+        if (told < Infinity) pairs.add(one, other, told);
+      }
+    }
+  }
+}
+
 const nameOf = (group: number): string => (group < 0 ? '' : String(group));
 
 class PairSet {
@@ -68,10 +105,11 @@ class PairSet {
     this.#hosts = hosts;
   }
 
-  add(one: number, other: number): void {
+  /** Unless they are a pair already. */
+  add(one: number, other: number, sinceSeconds = 0): void {
     const key = Math.min(one, other) * this.#hosts + Math.max(one, other);
     if (this.#seen.has(key)) return;
     this.#seen.add(key);
-    this.list.push([one, other]);
+    this.list.push([one, other, sinceSeconds]);
   }
 }

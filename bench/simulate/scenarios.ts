@@ -62,7 +62,8 @@ function deathsPlan(size: Size): Plan {
   const { drawn, random } = drawHosts(size, 0.01);
   const within = spreadTimes.deaths * hostSeconds(size.pieces);
   const deaths = new Map(drawn.map((host) => [host, within * random.number()]));
-  return { ...equalPlan(size), deaths, odd: new Set(drawn) };
+  const graph = (init: Partial<PeerGraphInit>) => policyGraph(init, deaths);
+  return { ...equalPlan(size), graph, deaths, odd: new Set(drawn) };
 }
 
 function slowPlan(size: Size): Plan {

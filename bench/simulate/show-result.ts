@@ -77,8 +77,8 @@ export function resultChart({ runs }: SimulateResult): string {
   const pieces = equal.at(-1)?.pieces ?? 0;
   return lineChart({
     title: 'From one seed to all: time over the lower bound, by the number of hosts',
-    subtitle: `simulated; equal hosts, ${pieces} pieces; medians of the rounds, lines show the least and the most`,
-    xLabel: 'hosts',
+    subtitle: `simulated; equal hosts, ${pieces.toLocaleString('en-US')} pieces; medians of the rounds, lines show the least and the most`,
+    xLabel: 'hosts (logarithmic)',
     yLabel: 'times the lower bound',
     lines: [
       line('last host', 'lastOverBound', true),

@@ -43,7 +43,7 @@ export const kinds = {
 } as const;
 
 /** Times of src/swarm: news of pieces are gathered, if they come soon after others; hosts look about. */
-const times = { gatherSeconds: 0.002, tickSeconds: 1 };
+export const times = { gatherSeconds: 0.002, tickSeconds: 1 } as const;
 
 /** Lanes of the event queue: messages by distance, news of pieces by distance, and these. */
 export const lanes = { news: 3, tick: 6 } as const;

@@ -4,7 +4,7 @@ import { flowKind } from './event-queue.ts';
 import { FarAsking } from './far-asking.ts';
 import { Network } from './network.ts';
 import { Seeds } from './seeds.ts';
-import { kinds, lanes, SwarmState, type SwarmSpec } from './swarm-state.ts';
+import { kinds, lanes, SwarmState, times, type SwarmSpec } from './swarm-state.ts';
 import { RoundRobin } from './upload-order.ts';
 import { Uploads } from './uploads.ts';
 
@@ -165,6 +165,11 @@ export class Swarm {
     const { alive, edges, queue } = this.#state;
     alive[host] = 1;
     for (let edge = edges.first(host); edge < edges.first(host + 1); edge++) {
+      const since = edges.sinceSeconds[edge]!;
+      if (since > queue.now) {
+        if (edges.neighbours[edge]! > host) queue.plan(since, kinds.connect, edge);
+        continue;
+      }
       if (alive[edges.neighbours[edge]!] === 0) continue;
       queue.send(edges.distances[edge]!, kinds.connect, edge, 0);
     }
@@ -211,7 +216,10 @@ export class Swarm {
       this.#uploads.stopEdge(edge);
       requests.forgetWaiting(edges.others[edge]!);
       const other = edges.others[edge]!;
-      queue.plan(queue.now + this.#downloads.patienceSeconds(other), kinds.notice, other);
+      // Its neighbours look about once a second.
+      const lookSeconds = this.#state.random() * times.tickSeconds;
+      const patienceSeconds = this.#downloads.patienceSeconds(other);
+      queue.plan(queue.now + patienceSeconds + lookSeconds, kinds.notice, other);
     }
   }
 

@@ -9,9 +9,17 @@ export interface ChannelFacts {
   readonly newest: string | undefined;
   /** The image id of the newest release of which all is here. */
   readonly prefetched: string | undefined;
+  /** Which needs of that one are not met. */
+  readonly unmet: readonly string[];
+  /** Why the newest release could not be brought to life, or lacks values. */
+  readonly reason: string | undefined;
   /** The image ids of the app that were to be preheated, and are all here. */
   readonly preheated: readonly string[];
 }
+
+/** What a report may have. */
+const mostUnmet = 64;
+const mostReasonChars = 300;
 
 export interface ChannelReporterComponents {
   readonly permits: Pick<PermitBook, 'heard' | 'acted' | 'nextNumber'>;
@@ -86,6 +94,8 @@ export class ChannelReporter {
       state: reportedState(facts),
       ...(generation && { release: generation.imageId, generation: generation.number }),
       ...(facts.prefetched !== undefined && { prefetched: facts.prefetched }),
+      ...(facts.unmet.length > 0 && { unmet: facts.unmet.slice(0, mostUnmet) }),
+      ...(facts.reason !== undefined && { reason: facts.reason.slice(0, mostReasonChars) }),
       ...(facts.preheated.length > 0 && { preheated: [...facts.preheated] }),
     };
   }
@@ -102,7 +112,10 @@ export class ChannelReporter {
  * since, as after a restart of the host, is `activating` for as long as its check gives it. Who went
  * back counts so until the channel names what it went back to.
  */
-export function reportedState({ activation, newest }: ChannelFacts): ChannelReport['state'] {
+export function reportedState({
+  activation,
+  newest,
+}: Pick<ChannelFacts, 'activation' | 'newest'>): ChannelReport['state'] {
   const { state, generation, condition, lastFailed } = activation;
   if (state === 'activating') return 'activating';
   if (generation === undefined) return 'empty';

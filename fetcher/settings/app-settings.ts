@@ -7,6 +7,7 @@ import {
 import { TrackerError } from '../../src/errors.ts';
 import type { Durability } from '../../src/image/index.ts';
 import { heldValue, type HeldValue } from '../../src/policy/index.ts';
+import { cancellableDelay } from '../../src/swarm/index.ts';
 import { Turns } from '../abortable.ts';
 import type { Log } from '../guard.ts';
 import type { Supplies } from '../needs.ts';
@@ -25,7 +26,11 @@ export interface AppSettingsInit {
   readonly zone: string;
   /** What the host was started with, by name. */
   readonly supplies: ReadonlyMap<string, string>;
+  /** How long after it was told a revision is written, in milliseconds; of a burst the last alone is. */
+  readonly keepAfterMs?: number;
 }
+
+const defaultKeepAfterMs = 100;
 
 /**
  * What became of settings that came: they hold now; they held already; or they are older than what
@@ -43,11 +48,12 @@ const never = new AbortController().signal;
  * The values of one app on this host: the newest revision of what the fleet says, kept on disk, so
  * that a host starts without a tracker, and beneath it what the host was started with.
  */
-export class AppSettings implements Supplies {
+export class AppSettings implements Supplies, AsyncDisposable {
   readonly app: string;
   readonly #components: AppSettingsComponents;
   readonly #init: AppSettingsInit;
   readonly #turns = new Turns();
+  readonly #closing = new AbortController();
   readonly #listeners = new Set<() => void>();
   #held: FleetSettings = none;
   /** What holds, for looking it up. */
@@ -114,7 +120,7 @@ export class AppSettings implements Supplies {
 
   /**
    * Takes a revision: it holds at once, and everybody is told before this returns. When the promise is
-   * fulfilled it is on disk, or a newer one is. Of several that come while the disk is busy only the
+   * fulfilled it is on disk, or a newer one is. Of several that come shortly after each other only the
    * newest is written.
    * @throws TrackerError when it is not understood, or the revision that holds had other values
    * @throws StorageError; it holds until the host starts anew, and is written when it comes again
@@ -129,6 +135,12 @@ export class AppSettings implements Supplies {
     } else this.#expectSame(given);
     await this.#keep(given.revision);
     return isNew ? 'new' : 'known';
+  }
+
+  /** Writes at once what waits to be written. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#turns.take(never, () => Promise.resolve());
   }
 
   /** Calls a listener after each change. @returns what ends that */
@@ -146,6 +158,8 @@ export class AppSettings implements Supplies {
   async #keep(revision: number): Promise<void> {
     await this.#turns.take(never, async () => {
       if (this.#keptRevision >= revision) return;
+      const { keepAfterMs = defaultKeepAfterMs } = this.#init;
+      await cancellableDelay(keepAfterMs, this.#closing.signal);
       const newest = this.#held;
       await writeSettings(this.#components.durability, this.#init.path, newest);
       this.#keptRevision = newest.revision;

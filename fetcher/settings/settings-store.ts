@@ -17,7 +17,7 @@ export interface SettingsStoreInit {
 }
 
 /** The settings of all apps that a host follows. */
-export class SettingsStore {
+export class SettingsStore implements AsyncDisposable {
   readonly #apps: ReadonlyMap<string, AppSettings>;
 
   private constructor(apps: ReadonlyMap<string, AppSettings>) {
@@ -66,6 +66,11 @@ export class SettingsStore {
    */
   async apply(app: string, settings: GivenSettings): Promise<Applied> {
     return await this.of(app).apply(settings);
+  }
+
+  /** Writes at once what waits to be written. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#apps.values()].map((app) => app[Symbol.asyncDispose]()));
   }
 
   [Symbol.iterator](): Iterator<AppSettings> {

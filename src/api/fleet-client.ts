@@ -1,18 +1,25 @@
 import * as z from 'zod';
 import {
   appSettingsOfFleetSchema,
+  createdOperatorSchema,
   createdTokenSchema,
   fleetMemberSchema,
   fleetMembersSchema,
+  invitationSchema,
   joinTokensSchema,
+  operatorsSchema,
   revokedSchema,
   settingChangedSchema,
   type AppSettingsOfFleet,
   type CreatedJoinToken,
+  type CreatedOperator,
   type FleetJoinToken,
   type FleetMember,
   type FleetMembers,
+  type FleetOperator,
+  type Invitation,
   type MemberGrant,
+  type OperatorRequest,
   type TokenRequest,
 } from './fleet-schemas.ts';
 import type { MutationOptions, RequestOptions, TrackerClient } from './tracker-client.ts';
@@ -43,6 +50,11 @@ export class FleetClient {
     await this.#tracker.call(z.object({}), { method: 'DELETE', path }, options);
   }
 
+  /** What a host needs to ask whether it may belong. */
+  invitation(options: RequestOptions = {}): Promise<Invitation> {
+    return this.#tracker.call(invitationSchema, { path: '/v1/invitation' }, options);
+  }
+
   /** A page of members; `after` is what the page before called `next`. */
   members(
     page: { readonly after?: string | undefined } = {},
@@ -62,6 +74,33 @@ export class FleetClient {
   async revoke(peerId: string, options: MutationOptions = {}): Promise<number> {
     const path = `/v1/members/${encodeURIComponent(peerId)}`;
     return (await this.#tracker.call(revokedSchema, { method: 'DELETE', path }, options)).number;
+  }
+
+  /** Forgets a member whose host is gone. Its credential is good until it ends: see `revoke`. */
+  async removeMember(peerId: string, options: MutationOptions = {}): Promise<void> {
+    const path = `/v1/members/${encodeURIComponent(peerId)}/removal`;
+    await this.#tracker.call(z.object({}), { method: 'POST', path }, options);
+  }
+
+  /** Makes an operator of all trackers of the fleet. */
+  createOperator(
+    request: OperatorRequest,
+    options: MutationOptions = {},
+  ): Promise<CreatedOperator> {
+    const call = { method: 'POST', path: '/v1/operators', body: request } as const;
+    return this.#tracker.call(createdOperatorSchema, call, options);
+  }
+
+  /** All but `admin`, of which each tracker has its own. */
+  async operators(options: RequestOptions = {}): Promise<readonly FleetOperator[]> {
+    const path = '/v1/operators';
+    return (await this.#tracker.call(operatorsSchema, { path }, options)).operators;
+  }
+
+  /** Its token is good no more, at any tracker. */
+  async revokeOperator(name: string, options: MutationOptions = {}): Promise<void> {
+    const path = `/v1/operators/${encodeURIComponent(name)}`;
+    await this.#tracker.call(z.object({}), { method: 'DELETE', path }, options);
   }
 
   /** @returns the app's new revision, when the change is on disk at the tracker */

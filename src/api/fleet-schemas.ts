@@ -10,6 +10,8 @@ export const maxAuditPage = 500;
 /** Tokens are for the next days, not for good. */
 export const maxTokenTtlMs = 30 * 86_400_000;
 
+export const maxOperatorTtlMs = 10 * 366 * 86_400_000;
+
 const time = z.iso.datetime();
 
 export const peerIdSchema = z
@@ -76,10 +78,50 @@ export const createdTokenSchema = joinTokenSchema
 
 export const joinTokensSchema = z.object({ tokens: z.array(joinTokenSchema) });
 
+export const invitationSchema = z
+  .object({
+    fleetId: peerIdSchema,
+    /** By it any host may ask to belong; it is no secret, and waits for an operator. */
+    invitation: z.string(),
+  })
+  .meta({ id: 'Invitation' });
+
 export const revokedSchema = z.object({
   /** The number of the revocation list that names it. */
   number: z.int(),
 });
+
+export const operatorNameSchema = z
+  .string()
+  .regex(/^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/)
+  .meta({ description: 'The name of an operator, for the log.' });
+
+export const operatorRequestSchema = z
+  .strictObject({
+    name: operatorNameSchema,
+    /** After so long its token is good no more; without it, until it is revoked. */
+    ttlMs: z.int().min(1_000).max(maxOperatorTtlMs).optional(),
+  })
+  .meta({ id: 'OperatorRequest' });
+
+export const operatorSchema = z
+  .object({
+    name: z.string(),
+    createdAt: time,
+    expiresAt: time.optional(),
+    /** Who made it. */
+    by: z.string(),
+  })
+  .meta({ id: 'Operator' });
+
+export const createdOperatorSchema = operatorSchema
+  .extend({
+    /** Its bearer token; it is told this once. */
+    token: z.string(),
+  })
+  .meta({ id: 'CreatedOperator' });
+
+export const operatorsSchema = z.object({ operators: z.array(operatorSchema) });
 
 /** A name as an image's `needs` has it. */
 export const settingNameSchema = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/);
@@ -122,11 +164,15 @@ export const auditEntriesSchema = z
   })
   .meta({ id: 'AuditEntries' });
 
+export type Invitation = z.output<typeof invitationSchema>;
 export type MemberGrant = z.output<typeof memberGrantSchema>;
 export type FleetMember = z.output<typeof fleetMemberSchema>;
 export type FleetMembers = z.output<typeof fleetMembersSchema>;
 export type TokenRequest = z.output<typeof tokenRequestSchema>;
 export type FleetJoinToken = z.output<typeof joinTokenSchema>;
 export type CreatedJoinToken = z.output<typeof createdTokenSchema>;
+export type OperatorRequest = z.output<typeof operatorRequestSchema>;
+export type FleetOperator = z.output<typeof operatorSchema>;
+export type CreatedOperator = z.output<typeof createdOperatorSchema>;
 export type AppSettingsOfFleet = z.output<typeof appSettingsOfFleetSchema>;
 export type AuditEntries = z.output<typeof auditEntriesSchema>;

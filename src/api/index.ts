@@ -11,7 +11,13 @@ export type {
   TrackerClientComponents,
   TrackerClientInit,
 } from './tracker-client.ts';
-export { openPinnedFetch, type TrackerFetch } from './pinned-fetch.ts';
+export {
+  assertSealed,
+  openPinnedFetch,
+  pinnedFetch,
+  readAuthorities,
+  type TrackerFetch,
+} from './pinned-fetch.ts';
 export * from './schemas.ts';
 export * from './page-schemas.ts';
 export * from './progress-schemas.ts';

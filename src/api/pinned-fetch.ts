@@ -29,9 +29,14 @@ const bodiless: ReadonlySet<number> = new Set([101, 204, 205, 304]);
  * @throws ConfigError for a file that can't be read or holds none
  */
 export async function openPinnedFetch(path: string): Promise<TrackerFetch> {
-  const agent = new Agent({ ca: await readAuthorities(path), keepAlive: true });
+  return pinnedFetch(await readAuthorities(path));
+}
+
+/** The same with certificates that were read, as `readAuthorities` does. */
+export function pinnedFetch(authorities: string): TrackerFetch {
+  const agent = new Agent({ ca: authorities, keepAlive: true });
   return async (url, { method, headers, body, signal }) => {
-    if (!url.startsWith('https:')) throw unsealed(url, path);
+    assertSealed(url);
     const message = await new Promise<IncomingMessage>((resolve, reject) => {
       const sent = request(url, { agent, method, headers, signal }, resolve);
       sent.on('error', reject);
@@ -58,7 +63,11 @@ function responseOf(message: IncomingMessage, url: string): Response {
   return response;
 }
 
-async function readAuthorities(path: string): Promise<string> {
+/**
+ * The certificates of a file, in PEM.
+ * @throws ConfigError for a file that can't be read or holds none
+ */
+export async function readAuthorities(path: string): Promise<string> {
   let text;
   try {
     text = await readFile(path, 'utf8');
@@ -77,9 +86,12 @@ async function readAuthorities(path: string): Promise<string> {
   }
 }
 
-const unsealed = (url: string, path: string): ConfigError =>
-  new ConfigError(
+/** @throws ConfigError CONFIG_INVALID for a URL of which certificates would prove nothing */
+export function assertSealed(url: string): void {
+  if (/^https:/i.test(url)) return;
+  throw new ConfigError(
     'CONFIG_INVALID',
-    `${url} is not https, so ${path} would prove nothing: give the tracker's https URL, or no certificate`,
-    { evidence: { url, path } },
+    `${url} is not https, so the certificates of --tracker-ca would prove nothing: give the tracker's https URL, or no certificates`,
+    { evidence: { url } },
   );
+}

@@ -1,4 +1,4 @@
-import { RepositoryError, TrackerError } from '../errors.ts';
+import { RepositoryError, TrackerError, whyUnreachable } from '../errors.ts';
 import { problemSchema } from './schemas.ts';
 import type { Problem } from './schemas.ts';
 
@@ -52,18 +52,10 @@ function problemOf(body: Buffer): Problem | undefined {
 
 /** There was no answer, or none in time. */
 export function unreachable(url: string, cause: unknown, timeoutMs?: number): TrackerError {
-  const why = timeoutMs === undefined ? reason(cause) : `no answer within ${timeoutMs} ms`;
+  const why = timeoutMs === undefined ? whyUnreachable(cause) : `no answer within ${timeoutMs} ms`;
   return new TrackerError(
     'TRACKER_UNREACHABLE',
     `the tracker can't be reached at ${url} (${why}): check that it runs, that the URL is right and that no firewall is between`,
     { cause, evidence: { url } },
   );
-}
-
-/** fetch hides what happened to the connection in the cause of its error. */
-function reason(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.cause instanceof Error) return reason(error.cause);
-  if (error.message !== '') return error.message;
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }

@@ -76,6 +76,9 @@ export const rolloutHostSchema = z
     /** What it runs, and how that is. */
     imageId: z.string().optional(),
     state: z.string().optional(),
+    /** Which of the needs of the rollout's image are not met, and why it is not on its newest release. */
+    unmet: z.array(z.string()).optional(),
+    reason: z.string().optional(),
   })
   .meta({ id: 'RolloutHost' });
 
@@ -119,11 +122,14 @@ export const rolloutPreviewSchema = z
   })
   .meta({ id: 'RolloutPreview' });
 
+/** An id of the form that images have: a rollout waits for ever for a host that is pinned to what is none. */
+const pinnedIdSchema = z.string().regex(/^b[a-z2-7]{58}$/, 'is not an image id (baf5rei…)');
+
 /** That a host stays as it is: what is not said stays as it was. */
 export const pinChangeSchema = z
   .discriminatedUnion('type', [
     z.strictObject({ type: z.enum(['hold', 'release']) }),
-    z.strictObject({ type: z.literal('pin'), app: appNameSchema, imageId: imageIdText }),
+    z.strictObject({ type: z.literal('pin'), app: appNameSchema, imageId: pinnedIdSchema }),
     z.strictObject({ type: z.literal('unpin'), app: appNameSchema }),
   ])
   .meta({ id: 'PinChange' });

@@ -29,5 +29,6 @@ export {
   readAll,
   readOptionFile,
   tokenFileOption,
+  trackerAuthoritiesOf,
   type OperatorOptions,
 } from './operator-options.ts';

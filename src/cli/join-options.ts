@@ -16,7 +16,7 @@ export const addJoinOptions = (command: Command): Command =>
     .addOption(
       new Option(
         '--join <token>',
-        'join the fleet that this token is of; needed once, how it belongs is kept',
+        'join the fleet by this token, or ask to by this invitation; needed once, how it belongs is kept',
       ).env('STARLING_JOIN'),
     )
     .addOption(

@@ -2,13 +2,15 @@ import { readFile } from 'node:fs/promises';
 import type { TrackerClient } from '../api/index.ts';
 import { ConfigError } from '../errors.ts';
 import { deadlineOption, jsonOption, Option, type Command } from './program.ts';
-import { trackerCaOption, trackerOption } from './options.ts';
+import { tokenInClearOption, trackerCaOption, trackerOption } from './options.ts';
 
 /** What an operator's command is told of the tracker that it calls. */
 export interface OperatorOptions {
   readonly tracker?: readonly string[] | undefined;
   readonly trackerCa?: string | undefined;
   readonly tokenFile?: string | undefined;
+  /** Whether the token may go over plain HTTP to another machine. */
+  readonly tokenInClear?: boolean | undefined;
   readonly deadline?: number | undefined;
   readonly json?: boolean | undefined;
 }
@@ -24,12 +26,14 @@ export const addOperatorOptions = (command: Command): Command =>
     .addOption(trackerOption())
     .addOption(trackerCaOption())
     .addOption(tokenFileOption())
+    .addOption(tokenInClearOption())
     .addOption(deadlineOption())
     .addOption(jsonOption());
 
 /**
  * A client of the one tracker that was named, with the operator's token.
- * @throws ConfigError CONFIG_MISSING when there is none, or several, or no token
+ * @throws ConfigError CONFIG_MISSING when there is none, or several, or no token; CONFIG_INVALID when the
+ *   token would go over a network in the clear
  */
 export async function openOperatorClient(options: OperatorOptions): Promise<TrackerClient> {
   const [url, ...others] = options.tracker ?? [];
@@ -42,11 +46,39 @@ export async function openOperatorClient(options: OperatorOptions): Promise<Trac
       "give the file with the tracker's bearer token: --token-file FILE; the tracker says where it is when it starts",
     );
   }
+  if (options.tokenInClear !== true) assertUnseen(url);
   const token = (await readOptionFile(options.tokenFile, 'the token file')).trim();
   const { openPinnedFetch, TrackerClient: Client } = await import('../api/index.ts');
   const { trackerCa } = options;
   const fetch = trackerCa === undefined ? undefined : await openPinnedFetch(trackerCa);
   return new Client({ fetch }, { url, token });
+}
+
+/** @throws ConfigError CONFIG_INVALID when whoever is on the way could read what is sent there */
+function assertUnseen(text: string): void {
+  const url = URL.parse(text);
+  if (url?.protocol !== 'http:' || isThisMachine(url.hostname)) return;
+  const what = `${url.origin} is another machine, and the token would go there in the clear`;
+  const remedy = `give the tracker's https URL, with --tracker-ca if its certificate is its own, or, in a network that you trust, --token-in-clear`;
+  throw new ConfigError('CONFIG_INVALID', `${what}: ${remedy}`, { evidence: { url: url.origin } });
+}
+
+/** As the URL standard writes them: 127.1 has become 127.0.0.1 by now. */
+const isThisMachine = (hostname: string): boolean =>
+  hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+
+/**
+ * The certificates that are believed of trackers, in PEM; undefined where it is those that the system knows.
+ * @throws ConfigError for a file that can't be used, or a tracker of which certificates would prove nothing
+ */
+export async function trackerAuthoritiesOf({
+  tracker = [],
+  trackerCa,
+}: Pick<OperatorOptions, 'tracker' | 'trackerCa'>): Promise<string | undefined> {
+  if (trackerCa === undefined) return undefined;
+  const { assertSealed, readAuthorities } = await import('../api/index.ts');
+  tracker.forEach(assertSealed);
+  return await readAuthorities(trackerCa);
 }
 
 /** All items of a list that comes in pages. @param read the page after what the one before called next */

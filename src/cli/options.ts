@@ -36,6 +36,16 @@ export const trackerCaOption = (): Option =>
     "believe only these certificates, in PEM, of the tracker's https: its own, or its authority's",
   ).env('STARLING_TRACKER_CA');
 
+/** It lets whoever is on the way read a token. */
+export const tokenInClearOption = (): Option =>
+  turnedOnBy(
+    new Option(
+      '--token-in-clear',
+      'send the token over plain HTTP to another machine too, where whoever is on the way can read it',
+    ),
+    'STARLING_TOKEN_IN_CLEAR',
+  );
+
 export const repeatable = (option: Option): Option => option.argParser(collect);
 
 export const hostOption = (): Option =>
@@ -90,16 +100,20 @@ export const appOption = (): Option =>
 const saysNo = new Set(['', '0', 'false', 'no', 'off']);
 
 /**
- * A variable that is there turns a flag on, whatever it says; this flag lets strangers in, so that one
- * that says no is left aside.
+ * Lets a variable turn a flag on. Of itself one that is there would, whatever it says; for a flag that
+ * gives something away one that says no is left aside.
  */
-export function openOption(): Option {
-  const option = new Option('--open', 'also speak plain BitTorrent, to anybody who connects');
-  const said = process.env.STARLING_OPEN;
-  return said !== undefined && saysNo.has(said.toLowerCase())
-    ? option
-    : option.env('STARLING_OPEN');
+function turnedOnBy(option: Option, variable: string): Option {
+  const said = process.env[variable];
+  return said !== undefined && saysNo.has(said.toLowerCase()) ? option : option.env(variable);
 }
+
+/** It lets strangers in. */
+export const openOption = (): Option =>
+  turnedOnBy(
+    new Option('--open', 'also speak plain BitTorrent, to anybody who connects'),
+    'STARLING_OPEN',
+  );
 
 export const openPortOption = (): Option =>
   new Option('--open-port <port>', 'with --open: listen for plain peers at this port')

@@ -1,5 +1,6 @@
 import { availableParallelism, hostname } from 'node:os';
 import { ConfigError } from '../errors.ts';
+import type { Place } from '../policy/index.ts';
 import type { ExchangeInit, FleetInit, Seal } from '../swarm/index.ts';
 import {
   credentialOption,
@@ -106,20 +107,42 @@ export async function openTransport(
   opened?: Seal,
 ): Promise<TransportInit> {
   const { open = false, openPort, threads, hostName } = options;
-  const place = { zone: options.zone, rack: options.rack };
-  if (opened !== undefined) return { seal: opened, open, openPort, threads, place, hostName };
+  const init = { open, openPort, threads, hostName };
+  const place = (seal: Seal) => placeOf(options, seal.fleet?.claims?.labels, onWarning);
+  if (opened !== undefined) return { ...init, seal: opened, place: place(opened) };
   const members = membersOf(options);
   if (members === undefined) {
-    if (open) return { seal: undefined, open, openPort, threads, place, hostName };
+    const { zone, rack } = options;
+    if (open) return { ...init, seal: undefined, place: { zone, rack } };
     throw new ConfigError(
       'CONFIG_MISSING',
       'say who belongs to the fleet: --members FILE, a peer id a line (the command `identity` prints one); or --fleet ID --credential FILE; or, where anybody may fetch and serve, --open',
     );
   }
   const { Seal } = await import('../swarm/index.ts');
-  const init = { identityPath: options.identity ?? identityPath, onWarning, ...members };
-  const seal = resources.use(await Seal.open(init));
-  return { seal, open, openPort, threads, place, hostName };
+  const sealInit = { identityPath: options.identity ?? identityPath, onWarning, ...members };
+  const seal = resources.use(await Seal.open(sealInit));
+  return { ...init, seal, place: place(seal) };
+}
+
+/**
+ * Where this host stands: as its credential says, by which rollouts and preheats know it too; and where that
+ * says nothing, as its options do.
+ */
+function placeOf(
+  options: Pick<TransportOptions, 'zone' | 'rack'>,
+  labels: Readonly<Record<string, string>> = {},
+  onWarning: (message: string, error: unknown) => void,
+): Place {
+  const of = (name: 'zone' | 'rack'): string => {
+    const [label = '', option] = [labels[name], options[name]];
+    if (label !== '' && option !== '' && label !== option) {
+      const why = `this host's credential says ${name} ${label}`;
+      onWarning(`${why}, which holds; --${name} ${option} is left aside`, undefined);
+    }
+    return label === '' ? option : label;
+  };
+  return { zone: of('zone'), rack: of('rack') };
 }
 
 type MembersInit = { readonly membersPath: string } | { readonly fleet: FleetInit };

@@ -1,20 +1,17 @@
+import { isDeepStrictEqual } from 'node:util';
 import { isStarlingError } from '../errors.ts';
 import { cancellableDelay } from '../swarm/index.ts';
-import {
-  verifyCredential,
-  type CredentialClaims,
-  type FleetMembership,
-  type Identity,
-} from '../trust/sealed.ts';
+import type { FleetMembership, Identity } from '../trust/sealed.ts';
 import type { Clock } from './clock.ts';
 import { ControlNode } from './control-node.ts';
-import type { CredentialVerifier } from './credential-verifier.ts';
+import { FleetVerifier } from './fleet-verifier.ts';
 import type { Hint } from './hint.ts';
 import { Hints } from './hints.ts';
 import { join } from './join.ts';
 import type { MembershipFile, MembershipRecord } from './membership-file.ts';
 import type { ChannelReport, Permit, TrackerMessage } from './messages.ts';
 import { PeerLinks } from './peer-links.ts';
+import type { BackoffInit } from './backoff.ts';
 import { TrackerSession } from './tracker-session.ts';
 
 /** Where it is told what happens, like pino. */
@@ -47,6 +44,8 @@ export interface FleetLinkInit {
   /** Where this host stands, for the tracker to take or leave. */
   readonly labels: Readonly<Record<string, string>>;
   readonly version: string;
+  /** The pauses between tries to have a session. */
+  readonly backoff?: BackoffInit | undefined;
 }
 
 /** What a program does with what it is told. */
@@ -94,7 +93,7 @@ export class FleetLink implements AsyncDisposable {
     const { identity, clock, membership } = components;
     const { credential } = membership;
     const node = await ControlNode.open(
-      { identity, clock, verifier: verifierOf(membership, clock) },
+      { identity, clock, verifier: new FleetVerifier({ fleet: membership, clock }) },
       {
         role: 'host',
         listen: init.listen,
@@ -114,7 +113,7 @@ export class FleetLink implements AsyncDisposable {
     const { labels, version } = this.#init;
     let toldPending = false;
     while (this.#node.claims === undefined) {
-      for (const tracker of this.#record.trackers) {
+      for (const tracker of this.#trackers) {
         try {
           const request = { tracker, labels: { ...labels }, version };
           const answer = await join(
@@ -148,14 +147,22 @@ export class FleetLink implements AsyncDisposable {
   follow(listener: FleetListener): void {
     const components = { ...this.#components, node: this.#node };
     this.#links = this.#resources.use(new PeerLinks(components));
-    this.#resources.use(new Hints(components, { onHint: (hint) => onHint(hint, listener) }));
+    this.#resources.use(
+      new Hints(components, {
+        onHint: (hint) => {
+          this.#onHint(hint, listener);
+        },
+      }),
+    );
     this.#session = this.#resources.use(
       new TrackerSession(components, {
-        trackers: this.#record.trackers,
+        trackers: this.#trackers,
+        ...(this.#init.backoff && { backoff: this.#init.backoff }),
         describe: () => ({
           version: this.#init.version,
           follows: [...listener.follows],
           settings: listener.settingsRevisions(),
+          revocations: this.#components.membership.revocations?.number,
           addresses: this.#node.addresses.slice(0, 8),
         }),
         onMessage: (message) => {
@@ -167,6 +174,12 @@ export class FleetLink implements AsyncDisposable {
         },
       }),
     );
+  }
+
+  /** Those by which this host joined, which its operator may have set up for it, and those that it was told of. */
+  get #trackers(): string[] {
+    const { trackers, told = [] } = this.#record;
+    return [...new Set([...trackers, ...told])];
   }
 
   /** The tracker's clock; undefined before the first session, and while this host does not belong. */
@@ -193,6 +206,21 @@ export class FleetLink implements AsyncDisposable {
       .finally(() => (this.#joining = undefined));
   }
 
+  /** A hint says where to look, and nothing else: what is there, a tracker and signatures say. */
+  #onHint(hint: Hint, listener: FleetListener): void {
+    if ('channel' in hint) listener.onNews();
+    else if (this.#isMissing(hint, listener)) this.#session?.lookNow();
+  }
+
+  #isMissing(hint: Exclude<Hint, { channel: string }>, listener: FleetListener): boolean {
+    if ('revocations' in hint) {
+      return hint.revocations > (this.#components.membership.revocations?.number ?? 0);
+    }
+    const { settings: app, revision } = hint;
+    const isFollowed = listener.follows.some((channel) => channel.app === app);
+    return isFollowed && revision > (listener.settingsRevisions()[app] ?? 0);
+  }
+
   #onMessage(message: TrackerMessage, listener: FleetListener): void {
     switch (message.type) {
       case 'welcome':
@@ -202,6 +230,9 @@ export class FleetLink implements AsyncDisposable {
         return;
       case 'revocations':
         void this.#takeRevocations(message.text);
+        return;
+      case 'revocationsWanted':
+        this.#showRevocations();
         return;
       case 'settings':
         listener.onSettings(message.app, message);
@@ -218,6 +249,9 @@ export class FleetLink implements AsyncDisposable {
       case 'peers':
         this.#links?.offer(message.addresses);
         return;
+      case 'trackers':
+        void this.#takeTrackers(message.addresses);
+        return;
     }
   }
 
@@ -231,24 +265,48 @@ export class FleetLink implements AsyncDisposable {
   async #takeRevocations(text: string): Promise<void> {
     await this.#take('revocations', text, () => {
       const { membership } = this.#components;
-      membership.takeRevocations(text);
+      try {
+        membership.takeRevocations(text);
+      } catch (error) {
+        // Most likely the tracker's store was restored from a backup, and has forgotten whom it had revoked.
+        this.#showRevocations();
+        throw error;
+      }
       this.#node.revoke(membership.revocations?.peerIds ?? []);
     });
   }
 
-  /** What is not good is said, and left aside. What is taken holds at once, and is kept. */
+  /** The fleet's key has signed it, so a tracker that lacks it can believe it. */
+  #showRevocations(): void {
+    const { revocations } = this.#components.membership;
+    if (revocations !== undefined) this.#session?.showRevocations(revocations.text);
+  }
+
+  /** A tracker that is added later is known by the hosts that joined before it, also after a restart. */
+  async #takeTrackers(told: readonly string[]): Promise<void> {
+    const before = this.#record;
+    await this.#keep("the fleet's trackers", { told: [...told] }, () => {
+      this.#session?.setTrackers([...new Set([...before.trackers, ...told])]);
+    });
+  }
+
   async #take(what: 'credential' | 'revocations', text: string, take: () => void): Promise<void> {
+    await this.#keep(`the ${what}`, { [what]: text }, take);
+  }
+
+  /** What is not good is said, and left aside. What is taken holds at once, and is kept. */
+  async #keep(what: string, told: Partial<MembershipRecord>, take: () => void): Promise<void> {
     const { log, file } = this.#components;
     try {
       take();
-      if (this.#record[what] === text) return;
-      this.#record = { ...this.#record, [what]: text };
-      const record = this.#record;
+      const record = { ...this.#record, ...told };
+      if (isDeepStrictEqual(record, this.#record)) return;
+      this.#record = record;
       this.#writing = this.#writing.then(() => file.write(record));
       await this.#writing;
     } catch (error) {
       this.#writing = Promise.resolve();
-      log.warn({ err: error }, `the ${what} that a tracker sent could not be taken or kept`);
+      log.warn({ err: error }, `${what} that a tracker sent could not be taken or kept`);
     }
   }
 
@@ -259,21 +317,6 @@ export class FleetLink implements AsyncDisposable {
     await this.#writing.catch(() => undefined);
   }
 }
-
-/** A hint says where to look, and nothing else: what is there, the tracker and signatures say. */
-function onHint(hint: Hint, listener: FleetListener): void {
-  if ('channel' in hint) listener.onNews();
-}
-
-const verifierOf = (membership: FleetMembership, clock: Clock): CredentialVerifier => ({
-  verify: (text, peerId): CredentialClaims =>
-    verifyCredential(text, {
-      fleetId: membership.fleetId,
-      peerId,
-      now: new Date(clock.now()),
-      revocations: membership.revocations,
-    }),
-});
 
 /** Whether this host has a credential that others take. */
 const isGood = (membership: FleetMembership, clock: Clock): boolean =>

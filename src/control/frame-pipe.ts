@@ -8,6 +8,11 @@ export interface FramePipeInit {
   readonly onHeard?: () => void;
   /** More can be sent, after `isFull`. */
   readonly onDrain?: () => void;
+  /**
+   * Takes each frame in the very turn in which it arrives, before yamux writes an answer to it; `read`
+   * then only waits for the end. What it throws ends the stream.
+   */
+  readonly onFrame?: (frame: Buffer) => void;
 }
 
 /** What arrived and nobody has read; more, and the sender is told to wait. */
@@ -100,6 +105,10 @@ export class FramePipe {
     this.#init.onHeard?.();
     try {
       for (const frame of this.#reader.push(bytes)) {
+        if (this.#init.onFrame !== undefined) {
+          this.#init.onFrame(frame);
+          continue;
+        }
         this.#unread.push(frame);
         this.#unreadBytes += frame.length;
       }

@@ -18,6 +18,7 @@ export {
   type FleetLog,
   type ToldSettings,
 } from './fleet-link.ts';
+export { FleetVerifier, type FleetVerifierComponents } from './fleet-verifier.ts';
 export { Hints, type HintsInit } from './hints.ts';
 export type { HostSession } from './host-session.ts';
 export { join, type JoinInit } from './join.ts';

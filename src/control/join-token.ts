@@ -4,16 +4,16 @@ import { isPeerId } from '../trust/sealed.ts';
 import { parsePeerAddress } from './addresses.ts';
 
 /**
- * What a host is given to join by, once: it names the fleet and its trackers by their keys, so that
- * nobody in between can take their place, and the secret shows the tracker that an operator wants this
- * host.
+ * What a host is given to join by: it names the fleet and its trackers by their keys, so that nobody in
+ * between can take their place. A secret, which is good once, shows the tracker that an operator wants this
+ * host. Without one it is an invitation: any host may ask by it, and waits until an operator approves it.
  */
 export interface JoinToken {
   /** The fleet's public key, as a peer id. */
   readonly fleet: string;
   /** As `parsePeerAddress` reads them. */
   readonly trackers: readonly string[];
-  readonly secret: string;
+  readonly secret?: string | undefined;
 }
 
 const prefix = 'starling-join:';
@@ -21,7 +21,10 @@ const maxTokenChars = 8_192;
 const schema = z.object({
   fleet: z.string().max(100).refine(isPeerId, 'is not a peer id'),
   trackers: z.array(z.string().max(300)).min(1).max(16),
-  secret: z.string().regex(/^[A-Za-z0-9_-]{16,128}$/, 'is not a secret in base64url'),
+  secret: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{16,128}$/, 'is not a secret in base64url')
+    .optional(),
 });
 
 /**

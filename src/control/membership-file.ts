@@ -8,8 +8,10 @@ const maxRecordBytes = 1 << 20;
 
 const recordSchema = z.object({
   fleetId: z.string().refine(isPeerId, 'is not a peer id'),
-  /** Where the trackers' control planes are, with their peer ids. */
+  /** Where the control planes of the trackers are by which it joined, with their peer ids. */
   trackers: z.array(z.string().max(300)).min(1).max(16),
+  /** Where those of the fleet are, as a tracker told it last. */
+  told: z.array(z.string().max(300)).max(16).optional(),
   /** What this member shows; none while it waits to be approved. */
   credential: z.string().max(4_096).optional(),
   revocations: z.string().max(maxRecordBytes).optional(),

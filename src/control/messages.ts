@@ -44,6 +44,10 @@ export const channelReportSchema = z.object({
   state: z.enum(['empty', 'activating', 'healthy', 'failed', 'wentBack']),
   /** The image id of the newest release, once all of it is here. */
   prefetched: imageId.optional(),
+  /** Which needs of that image are not met: it can't be activated before they are. */
+  unmet: z.array(name).max(64).optional(),
+  /** Why the newest release is not what runs, for people. */
+  reason: z.string().max(300).optional(),
   /** Which of the images of the app that it was told to preheat are all here. */
   preheated: z.array(imageId).max(64).optional(),
 });
@@ -54,7 +58,7 @@ const permit = z.object({
   action: z.enum(['activate', 'hold', 'goBack']),
   /** A permit of an older epoch is void. */
   epoch: z.int().nonnegative(),
-  /** Until when it may be acted upon, by the tracker's clock. */
+  /** Until when it may be acted upon, by the tracker's lease time; where it is handed on, by the host's. */
   validUntil: z.iso.datetime().optional(),
 });
 
@@ -67,6 +71,8 @@ const hostSchemas = {
     follows: z.array(z.object(channel)).max(256),
     /** The revision of each app's settings that this host has. */
     settings: map(revision, 256),
+    /** The number of the revocation list that it has, if it has one. */
+    revocations: revision.optional(),
     /** Where other hosts reach this one (multiaddrs that end with its peer id). */
     addresses: z.array(address).max(8),
   }),
@@ -75,6 +81,10 @@ const hostSchemas = {
     channels: z.array(channelReportSchema).min(1).max(256),
   }),
   renew: z.object({ type: z.literal('renew') }),
+  /** What time is it with you? The number comes back with the answer. */
+  time: z.object({ type: z.literal('time'), asked: z.int().nonnegative() }),
+  /** The list that it has, where the tracker's is older or another: the fleet's key has signed both. */
+  revocations: z.object({ type: z.literal('revocations'), text: revocationsText }),
 };
 
 const trackerSchemas = {
@@ -86,6 +96,14 @@ const trackerSchemas = {
   }),
   credential: z.object({ type: z.literal('credential'), text: credentialText }),
   revocations: z.object({ type: z.literal('revocations'), text: revocationsText }),
+  /** By the clock that `validUntil` is of: it goes on evenly, whatever the tracker's date is set to. */
+  time: z.object({
+    type: z.literal('time'),
+    asked: z.int().nonnegative(),
+    leaseTime: z.iso.datetime(),
+  }),
+  /** The host has a list, and the tracker has none: it is to send it. */
+  revocationsWanted: z.object({ type: z.literal('revocationsWanted') }),
   permits: z.object({ type: z.literal('permits'), permits: z.array(permit).max(1_024) }),
   settings: z.object({
     type: z.literal('settings'),
@@ -102,14 +120,19 @@ const trackerSchemas = {
     images: z.array(z.object({ app: name, imageId })).max(64),
   }),
   news: z.object({ type: z.literal('news'), channels: z.array(z.object(channel)).min(1).max(256) }),
+  /** Where the control planes of this fleet's trackers are, with their peer ids. */
+  trackers: z.object({ type: z.literal('trackers'), addresses: z.array(address).min(1).max(16) }),
   /** Other hosts to connect to, so that hints arrive without a tracker. */
   peers: z.object({ type: z.literal('peers'), addresses: z.array(address).max(64) }),
 };
 
 type MessageOf<Schemas extends Record<string, z.ZodType>> = z.output<Schemas[keyof Schemas]>;
 
-export type HostMessage = MessageOf<typeof hostSchemas>;
-export type TrackerMessage = MessageOf<typeof trackerSchemas>;
+export type TimeQuestion = z.output<typeof hostSchemas.time>;
+export type TimeAnswer = z.output<typeof trackerSchemas.time>;
+/** What a session hands on: it asks and answers what time it is by itself. */
+export type HostMessage = Exclude<MessageOf<typeof hostSchemas>, TimeQuestion>;
+export type TrackerMessage = Exclude<MessageOf<typeof trackerSchemas>, TimeAnswer>;
 export type Hello = z.output<typeof hostSchemas.hello>;
 export type ChannelReport = z.output<typeof channelReportSchema>;
 export type Permit = z.output<typeof permit>;
@@ -120,15 +143,15 @@ const typed = z.object({ type: z.string().min(1).max(40) });
  * @returns undefined when the message is of a type that is not known here
  * @throws PeerError PEER_PROTOCOL
  */
-export const parseHostMessage = (frame: Uint8Array): HostMessage | undefined =>
-  parse<HostMessage>(hostSchemas, frame);
+export const parseHostMessage = (frame: Uint8Array): HostMessage | TimeQuestion | undefined =>
+  parse<HostMessage | TimeQuestion>(hostSchemas, frame);
 
 /**
  * @returns undefined when the message is of a type that is not known here
  * @throws PeerError PEER_PROTOCOL
  */
-export const parseTrackerMessage = (frame: Uint8Array): TrackerMessage | undefined =>
-  parse<TrackerMessage>(trackerSchemas, frame);
+export const parseTrackerMessage = (frame: Uint8Array): TrackerMessage | TimeAnswer | undefined =>
+  parse<TrackerMessage | TimeAnswer>(trackerSchemas, frame);
 
 function parse<Message>(
   schemas: Readonly<Record<string, z.ZodType>>,

@@ -11,6 +11,7 @@ import {
   sessionProtocol,
   type Hello,
   type HostMessage,
+  type TimeAnswer,
   type TrackerMessage,
 } from './messages.ts';
 import { sessionTimings } from './session-timings.ts';
@@ -133,6 +134,11 @@ export class SessionServer implements AsyncDisposable {
       if (frame.length === 0) session.sendFrame(emptyFrame);
       const message = frame.length === 0 ? undefined : parseHostMessage(frame);
       if (message === undefined) continue;
+      if (message.type === 'time') {
+        const leaseTime = new Date(this.#clock.uptime()).toISOString();
+        session.sendFrame(encodeFrame({ ...message, leaseTime } satisfies TimeAnswer));
+        continue;
+      }
       if (message.type === 'hello') {
         throw new PeerError('PEER_PROTOCOL', 'the host said hello a second time');
       }

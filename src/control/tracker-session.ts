@@ -18,7 +18,7 @@ export interface TrackerSessionComponents {
 }
 
 export interface TrackerSessionInit {
-  /** As `parsePeerAddress` reads them; a session is kept with one of them. */
+  /** As `parsePeerAddress` reads them; a session is kept with one of them, until others are set. */
   readonly trackers: readonly string[];
   /** What this host says of itself whenever a session begins. */
   readonly describe: () => Omit<Hello, 'type' | 'protocol'>;
@@ -35,6 +35,11 @@ export type SessionChange =
   | { readonly tracker: string; readonly connected: true }
   | { readonly tracker: string; readonly connected: false; readonly error: Error };
 
+/** News that come again and again bring nobody to the trackers more often. */
+const lookEveryMs = 5_000;
+/** All hosts hear of them at one moment, and come spread over this time. */
+const lookSpreadMs = 1_000;
+
 /** Up to the second pause, hosts that lost the same tracker together come back over 3 seconds. */
 const defaultBackoff: BackoffInit = { firstMs: 1_000, mostMs: 30_000 };
 
@@ -50,12 +55,16 @@ export class TrackerSession implements AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #loop: Promise<void>;
   #talk: TrackerTalk | undefined;
+  #trackers: readonly string[];
+  #wake = new AbortController();
+  #lookedMs = -Infinity;
 
   /** @throws ConfigError when there is no tracker, or an address is not one */
   constructor(components: TrackerSessionComponents, init: TrackerSessionInit) {
     this.#components = components;
     this.#init = init;
     for (const tracker of init.trackers) parsePeerAddress(tracker);
+    this.#trackers = init.trackers;
     if (init.trackers.length === 0) {
       throw new ConfigError('CONFIG_MISSING', 'no tracker is given: name at least one');
     }
@@ -73,9 +82,9 @@ export class TrackerSession implements AsyncDisposable {
   }
 
   /**
-   * The tracker's clock, in milliseconds since 1970, and never behind it: how long its answer was on
-   * the way is added. So what it granted until a moment is not used after it. Undefined before the
-   * first session.
+   * The fleet's time as this host counts it, in milliseconds since 1970: that of the tracker which was
+   * the furthest ahead when it welcomed this host, and what has passed since. It is never set back. The
+   * leases of permits are handed on by it, translated. Undefined before the first session.
    */
   get fleetTimeMs(): number | undefined {
     return this.#fleetTime && this.#fleetTime.atMs + this.#components.clock.uptime();
@@ -88,14 +97,39 @@ export class TrackerSession implements AsyncDisposable {
     this.#talk?.flush();
   }
 
+  /** Shows the tracker a revocation list that is newer than its own, or another; if there is a session. */
+  showRevocations(text: string): void {
+    this.#talk?.showRevocations(text);
+  }
+
+  /**
+   * From which trackers the next one is taken, when this session ends.
+   * @throws ConfigError when an address is not one; then all stays as it was
+   */
+  setTrackers(trackers: readonly string[]): void {
+    for (const tracker of trackers) parsePeerAddress(tracker);
+    if (trackers.length > 0) this.#trackers = trackers;
+  }
+
+  /**
+   * There is something to look at: while there is no session, the next tracker is tried within a second, and not
+   * after the pause.
+   */
+  lookNow(): void {
+    const nowMs = this.#components.clock.uptime();
+    if (nowMs - this.#lookedMs < lookEveryMs) return;
+    this.#lookedMs = nowMs;
+    this.#wake.abort();
+  }
+
   async #run(): Promise<void> {
     const { signal } = this.#closing;
     const { random, clock } = this.#components;
-    const { trackers, backoff = defaultBackoff } = this.#init;
-    let next = Math.floor(random() * trackers.length);
+    const { backoff = defaultBackoff } = this.#init;
+    let next = Math.floor(random() * this.#trackers.length);
     let failures = 0;
     while (!signal.aborted) {
-      const tracker = trackers[next % trackers.length] ?? '';
+      const tracker = this.#trackers[next % this.#trackers.length] ?? '';
       next++;
       const beganMs = clock.uptime();
       await this.#talkTo(tracker);
@@ -103,17 +137,36 @@ export class TrackerSession implements AsyncDisposable {
       const hasLasted = clock.uptime() - beganMs > backoff.mostMs;
       failures = hasLasted ? 1 : failures + 1;
       // All trackers are tried before the pause grows.
-      const rounds = Math.ceil(failures / trackers.length);
+      const rounds = Math.ceil(failures / this.#trackers.length);
       const pauseMs = backoffMs(rounds, random(), backoff);
-      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      await this.#pause(pauseMs, random() * lookSpreadMs);
     }
+  }
+
+  /** @param soonMs how long to wait when there is something to look at */
+  async #pause(ms: number, soonMs: number): Promise<void> {
+    const { signal } = this.#closing;
+    this.#wake = new AbortController();
+    const woken = AbortSignal.any([signal, this.#wake.signal]);
+    const beganMs = this.#components.clock.uptime();
+    await sleep(ms, undefined, { signal: woken }).catch(() => undefined);
+    if (!woken.aborted) return;
+    const leftMs = ms - (this.#components.clock.uptime() - beganMs);
+    await sleep(Math.max(Math.min(leftMs, soonMs), 0), undefined, { signal }).catch(
+      () => undefined,
+    );
   }
 
   async #talkTo(tracker: string): Promise<void> {
     const { node, clock } = this.#components;
     const { heartbeatMs, deadAfterMs } = { ...sessionTimings, ...defined(this.#init) };
     const talk = new TrackerTalk(
-      { node, uptime: clock.uptime, reports: this.#reports },
+      {
+        node,
+        uptime: clock.uptime,
+        reports: this.#reports,
+        fleetTimeMs: () => this.fleetTimeMs ?? 0,
+      },
       {
         tracker,
         heartbeatMs,
@@ -139,7 +192,8 @@ export class TrackerSession implements AsyncDisposable {
 
   #onMessage(tracker: string, message: TrackerMessage, talk: TrackerTalk): void {
     if (message.type === 'welcome') {
-      this.#fleetTime = { atMs: Date.parse(message.fleetTime) + 1 - talk.saidHelloMs };
+      const atMs = Date.parse(message.fleetTime) + 1 - talk.saidHelloMs;
+      this.#fleetTime = { atMs: Math.max(atMs, this.#fleetTime?.atMs ?? atMs) };
       this.#reports.resend();
       talk.flush();
     }

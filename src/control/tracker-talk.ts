@@ -11,10 +11,13 @@ import {
   type TrackerMessage,
 } from './messages.ts';
 import type { ReportBox } from './report-box.ts';
+import { TimedPermits } from './timed-permits.ts';
 
 export interface TrackerTalkComponents {
   readonly node: ControlNode;
   readonly uptime: () => number;
+  /** The fleet's time as this host counts it, once there was a welcome. */
+  readonly fleetTimeMs: () => number;
   readonly reports: ReportBox;
 }
 
@@ -33,6 +36,7 @@ const beginMs = 10_000;
 export class TrackerTalk {
   readonly #components: TrackerTalkComponents;
   readonly #init: TrackerTalkInit;
+  readonly #permits: TimedPermits;
   #pipe: FramePipe | undefined;
   #isWelcome = false;
   #isFlushing = false;
@@ -42,6 +46,12 @@ export class TrackerTalk {
   constructor(components: TrackerTalkComponents, init: TrackerTalkInit) {
     this.#components = components;
     this.#init = init;
+    this.#permits = new TimedPermits(components, {
+      ask: (asked) => {
+        if (this.#pipe !== undefined) this.#send(this.#pipe, { type: 'time', asked });
+      },
+      hand: (permits) => init.onMessage({ type: 'permits', permits }),
+    });
   }
 
   get tracker(): string {
@@ -73,13 +83,14 @@ export class TrackerTalk {
       maxFrameBytes: maxMessageBytes,
       onHeard: () => (this.#heardMs = uptime()),
       onDrain: () => this.flush(),
+      onFrame: (frame) => this.#onFrame(frame),
     });
     this.#pipe = pipe;
     this.#heardMs = this.#saidHelloMs = uptime();
     const heart = setInterval(() => this.#beat(ended), this.#init.heartbeatMs);
     try {
       pipe.send({ type: 'hello', protocol: messageVersion, ...this.#init.hello });
-      await this.#listen(pipe, signal);
+      await pipe.read({ signal });
     } catch (error) {
       // Without an answer the connection is of no use to anything else either.
       if (ended.signal.aborted) connection.abort(error as Error);
@@ -109,6 +120,10 @@ export class TrackerTalk {
     if (this.#pipe !== undefined) this.#send(this.#pipe, { type: 'renew' });
   }
 
+  showRevocations(text: string): void {
+    if (this.#pipe !== undefined) this.#send(this.#pipe, { type: 'revocations', text });
+  }
+
   /** What can't be sent any more is not lost: the end of the session is being noticed by who reads. */
   #send(pipe: FramePipe, message: Readonly<Record<string, unknown>> | Buffer): void {
     try {
@@ -118,17 +133,15 @@ export class TrackerTalk {
     }
   }
 
-  async #listen(pipe: FramePipe, signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const frame = await pipe.read({ signal });
-      if (frame === undefined) return;
-      if (frame.length === 0) continue;
-      const message = parseTrackerMessage(frame);
-      if (message === undefined) continue;
-      if (message.type === 'welcome') this.#isWelcome = true;
-      else if (!this.#isWelcome) continue;
-      this.#init.onMessage(message);
-    }
+  /** @throws PeerError when it is no message */
+  #onFrame(frame: Buffer): void {
+    const message = frame.length === 0 ? undefined : parseTrackerMessage(frame);
+    if (message === undefined) return;
+    if (message.type === 'welcome') this.#isWelcome = true;
+    else if (!this.#isWelcome) return;
+    if (message.type === 'time') this.#permits.onTime(message);
+    else if (message.type === 'permits') this.#permits.take(message.permits);
+    else this.#init.onMessage(message);
   }
 
   #beat(ended: AbortController): void {

@@ -63,7 +63,7 @@ export {
 } from './rollout-plan.ts';
 export { parseAmount, parsePlan } from './rollout-plan-text.ts';
 export { previewRollout, type HostPreview, type RolloutPreview } from './rollout-preview.ts';
-export { standingOf, type Standing } from './rollout-standing.ts';
+export { standingOf, type FixableHost, type Standing } from './rollout-standing.ts';
 export {
   createRollout,
   permitLeaseMs,

@@ -31,6 +31,8 @@ export interface Tie<Member> {
 export interface PeerGraphInit {
   /** Rings among the hosts of a rack; each gives a host two neighbours. */
   readonly nearRings: number;
+  /** In how many of those a host that stands for its rack has neighbours: it has others farther off. */
+  readonly gatewayNearRings: number;
   /** Rings among the gateways of the racks of a zone, and of the zones. */
   readonly farRings: number;
   /** How many hosts of a rack are connected to other racks, and of a zone to other zones. */
@@ -38,10 +40,15 @@ export interface PeerGraphInit {
 }
 
 /**
- * Degree 6 spread fastest among 16 and 32 simulated hosts (docs/swarm.md): with more, each piece
- * takes longer to be whole at the first; with fewer, links lie idle.
+ * What spread fastest among simulated hosts (docs/swarm.md): with more neighbours each piece takes
+ * longer to be whole at the first; with fewer, links lie idle.
  */
-export const defaultPeerGraphInit: PeerGraphInit = { nearRings: 4, farRings: 3, gateways: 6 };
+export const defaultPeerGraphInit: PeerGraphInit = {
+  nearRings: 4,
+  gatewayNearRings: 3,
+  farRings: 5,
+  gateways: 6,
+};
 
 /** In a small rack rings coincide in places; so many are looked at for one where they don't. */
 const placeAttempts = 6;
@@ -133,15 +140,33 @@ export class PeerGraph<Member> {
     for (const seat of node.seats) {
       const { level, parts, parent } = seat.group;
       if (level > 0 && parts < 2) continue;
-      for (const { next, previous } of seat.links) {
-        add(next.node);
-        add(previous.node);
+      if (this.#isMesh(seat.group)) seat.group.nodes.forEach(add);
+      const isPassed = this.#gatewayPasser(seat.group);
+      for (const [ring, link] of seat.links.entries()) {
+        if (isPassed(node, ring)) continue;
+        for (const way of ways) add(nextThat(link, way, (other) => !isPassed(other, ring)));
       }
       // Gateways of one group know each other: they share out what comes from outside.
       if (seat.slot === undefined || (parent?.parts ?? 0) < 2) continue;
       for (const other of seat.group.gateways) if (other !== undefined) add(other);
     }
     return [...ties.values()];
+  }
+
+  /**
+   * Whom the ties of a ring pass by: in the last rings of a rack, among others, who stands for it. Its
+   * link is shared by all its neighbours, and what comes into the rack has to go over it first.
+   */
+  #gatewayPasser({ level, parent }: Group<Member>) {
+    if (level > 0 || (parent?.parts ?? 0) < 2) return () => false;
+    const { gatewayNearRings } = this.#init;
+    return ({ seats }: GraphNode<Member>, ring: number): boolean =>
+      ring >= gatewayNearRings && seats.length > 1;
+  }
+
+  /** Whether rings would connect nearly all of a rack to all, and a few of them to too few. */
+  #isMesh({ level, nodes, parent }: Group<Member>): boolean {
+    return level === 0 && (parent?.parts ?? 0) > 1 && nodes.length <= 2 * this.#init.nearRings + 1;
   }
 
   slots(node: GraphNode<Member>): GatewaySlots {
@@ -259,6 +284,19 @@ function linkAfter<Member>(
   link.previous.next = link;
   link.next.previous = link;
   return link;
+}
+
+const ways = ['next', 'previous'] as const;
+
+/** The first in a ring that is asked for; the ring's member itself is one that is. */
+function nextThat<Member>(
+  from: Link<Member>,
+  way: (typeof ways)[number],
+  isWanted: (node: GraphNode<Member>) => boolean,
+): GraphNode<Member> {
+  let at = from[way];
+  while (!isWanted(at.node)) at = at[way];
+  return at.node;
 }
 
 function unlink<Member>({ next, previous }: Link<Member>): void {

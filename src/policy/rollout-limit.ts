@@ -8,16 +8,27 @@ import type { FleetView, HostEntry, HostView, RolloutState } from './rollout-sta
 export const isMoving = ({ phase }: HostEntry): boolean =>
   phase === 'permitted' || phase === 'recalled' || phase === 'activating' || phase === 'goingBack';
 
-/** Whether a host is unavailable by itself: not heard, not healthy, or failed on the release. */
-export const isDown = (host: HostView, entry: HostEntry | undefined): boolean =>
-  host.unreachableSinceMs !== undefined ||
-  host.report?.state === 'failed' ||
-  host.report?.state === 'activating' ||
-  entry?.phase === 'failed';
+/**
+ * Whether it is the first release of the channel, for all that is known: nobody runs anything else, and
+ * nobody who was permitted did.
+ */
+function isFirstRelease(state: RolloutState, fleet: FleetView): boolean {
+  return fleet.hosts.every(({ id, report }) => {
+    const entry = state.hosts[id];
+    const ran = report?.release;
+    if (ran !== undefined && ran !== state.release) return false;
+    return entry === undefined || entry.isFirst === true;
+  });
+}
+
+/** What runs nothing, or has not said what it runs, does what it did before on a first release alone. */
+const runsNothing = ({ report }: HostView): boolean =>
+  report === undefined || report.state === 'empty';
 
 /** The room that a rollout has at the moment. Everybody counts once. */
 export class Room {
   readonly limit: number;
+  readonly #isFirstRelease: boolean;
   readonly #unavailable: Set<string>;
   #moving = 0;
   /** How many count because of this rollout. */
@@ -25,14 +36,36 @@ export class Room {
 
   constructor(state: RolloutState, fleet: FleetView) {
     this.limit = sizeOf(state.plan.maxUnavailable, fleet.hosts.length);
+    this.#isFirstRelease = isFirstRelease(state, fleet);
     this.#unavailable = new Set(fleet.unavailable);
     for (const host of fleet.hosts) {
       const entry = state.hosts[host.id];
       const moves = entry !== undefined && isMoving(entry);
       if (moves) this.#moving += 1;
-      if (moves || entry?.phase === 'failed') this.#own += 1;
-      if (moves || isDown(host, entry)) this.#unavailable.add(host.id);
+      if (moves || entry?.phase === 'failed' || this.#isLeftWithNothing(host, entry)) {
+        this.#own += 1;
+      }
+      if (moves || this.isDown(host, entry)) this.#unavailable.add(host.id);
     }
+  }
+
+  /**
+   * Whether a host is unavailable by itself: not heard, not healthy, failed on the release, or without
+   * anything that runs where that is not how all of them began.
+   */
+  isDown(host: HostView, entry: HostEntry | undefined): boolean {
+    return (
+      host.unreachableSinceMs !== undefined ||
+      host.report?.state === 'failed' ||
+      host.report?.state === 'activating' ||
+      entry?.phase === 'failed' ||
+      (runsNothing(host) && !this.#isFirstRelease)
+    );
+  }
+
+  /** Whether a move has taken from a host what it ran. */
+  #isLeftWithNothing(host: HostView, entry: HostEntry | undefined): boolean {
+    return entry?.phase === 'back' && entry.isFirst !== true && runsNothing(host);
   }
 
   get unavailable(): ReadonlySet<string> {

@@ -1,6 +1,6 @@
 import type { RolloutDraft } from './rollout-draft.ts';
-import { isDown, isMoving, Room } from './rollout-limit.ts';
-import { isFixed, obstacleOf, Standings } from './rollout-standing.ts';
+import { isMoving, Room } from './rollout-limit.ts';
+import { isFixed, obstacleOf, Standings, type FixableHost } from './rollout-standing.ts';
 import { openSize } from './rollout-wave.ts';
 import { nextOpeningMs } from './rollout-window.ts';
 import {
@@ -19,7 +19,8 @@ const allowsMoves = ({ phase }: RolloutState): boolean => phase === 'running' ||
 /** Takes back permits that nobody has acted on: of a rollout that stands still, of hosts that may not move now. */
 export function recall(draft: RolloutDraft): void {
   const { state } = draft;
-  let { excess } = new Room(state, draft.fleet);
+  const room = new Room(state, draft.fleet);
+  let { excess } = room;
   const others = new Set(draft.fleet.unavailable);
   const permitted = [...draft.entries()].filter(([, { phase }]) => phase === 'permitted');
   // The last who were permitted first: the others may be about to begin.
@@ -27,7 +28,7 @@ export function recall(draft: RolloutDraft): void {
   for (const [host, entry] of permitted) {
     const obstacle = obstacleOf(host, state, draft.nowMs);
     const isAmiss = obstacle !== undefined && obstacle !== 'unreachable' && obstacle !== 'there';
-    const addsOne = !isDown(host, entry) && !others.has(host.id);
+    const addsOne = !room.isDown(host, entry) && !others.has(host.id);
     if (!allowsMoves(state) || isAmiss || (excess > 0 && addsOne)) {
       if (addsOne) excess -= 1;
       draft.order(host, entry, 'recalled', entry.sinceMs);
@@ -63,7 +64,11 @@ function isToSendBack(draft: RolloutDraft, host: HostView, entry: HostEntry): bo
   return host.unreachableSinceMs === undefined && !isFixed(host, draft.state.release);
 }
 
-/** Gives new permits, as many as the open waves and the limit allow. @returns the room that is left */
+/**
+ * Gives new permits, as many as the open waves and the limit allow. While others fill the room, those
+ * who are unavailable anyhow come out of their turn: nobody else can move, and it may cure them.
+ * @returns the room that is left
+ */
 export function permit(draft: RolloutDraft): Room {
   const room = new Room(draft.state, draft.fleet);
   if (!allowsMoves(draft.state)) return room;
@@ -71,12 +76,14 @@ export function permit(draft: RolloutDraft): Room {
   for (const host of standings.of('outsideWindow')) {
     draft.wake(nextOpeningMs(draft.state.plan.windows, host, draft.nowMs) ?? Infinity);
   }
-  const places = openSize(draft, standings) - standings.of('tried').length;
+  let places = openSize(draft, standings) - standings.of('tried').length;
   const due = standings.of('due');
   if (places <= 0 || draft.state.isWaveFull || !due.some(({ id }) => room.has(id))) return room;
-  for (const host of standings.dueInOrder(draft.state.id).slice(0, places)) {
+  for (const host of standings.dueInOrder(draft.state.id)) {
+    if (places === 0) break;
     if (!room.has(host.id)) continue;
     room.take(host.id);
+    places -= 1;
     const entry = draft.entryOf(host) ?? newEntry(host);
     draft.order(host, entry, 'permitted', draft.nowMs);
   }
@@ -108,7 +115,7 @@ export function settle(draft: RolloutDraft): void {
 export function permitsOf(draft: RolloutDraft): Permit[] {
   const permits: Permit[] = [];
   for (const [host] of draft.entries()) {
-    const permit = permitFor(draft.state, host.id, draft.nowMs);
+    const permit = permitFor(draft.state, host, draft.nowMs);
     if (permit === undefined) continue;
     permits.push(permit);
     if (host.unreachableSinceMs === undefined) draft.wake(draft.nowMs + renewMs);
@@ -117,15 +124,25 @@ export function permitsOf(draft: RolloutDraft): Permit[] {
 }
 
 /**
- * What a host has to be told by a state that is stored; undefined: nothing.
+ * What a host has to be told by a state that is stored; undefined: nothing. A state in which it is
+ * permitted may have been stopped since, and the host fixed, with nobody there to take the permit
+ * back: it is not given anew then.
+ * @param host what is fixed of it by now
  * @param nowMs a moment, in fleet time, at which this was the newest state, or before it
  */
-export function permitFor(state: RolloutState, host: string, nowMs: number): Permit | undefined {
-  const entry = Object.hasOwn(state.hosts, host) ? state.hosts[host] : undefined;
+export function permitFor(
+  state: RolloutState,
+  host: FixableHost & Pick<HostView, 'id'>,
+  nowMs: number,
+): Permit | undefined {
+  const { id } = host;
+  const { release } = state;
+  const entry = Object.hasOwn(state.hosts, id) ? state.hosts[id] : undefined;
   const action = entry && actionOf[entry.phase];
   if (entry === undefined || action === undefined) return undefined;
+  if (action === 'activate' && (!allowsMoves(state) || isFixed(host, release))) return undefined;
   const { epoch } = entry;
-  return { host, release: state.release, action, epoch, validUntilMs: nowMs + permitLeaseMs };
+  return { host: id, release, action, epoch, validUntilMs: nowMs + permitLeaseMs };
 }
 
 const actionOf: Partial<Record<HostEntry['phase'], Permit['action']>> = {

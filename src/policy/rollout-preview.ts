@@ -53,6 +53,6 @@ function seenHost(host: HostView, state: RolloutState, nowMs: number): SeenHost 
   return { id: host.id, labels: host.labels, standing, isTried: standing === 'tried' };
 }
 
-/** Who has no image yet is taken to have it in time. */
+/** Who has no image yet, or lacks values that it needs, is taken to have them in time. */
 const isTakingPart = ({ standing }: SeenHost): boolean =>
-  standing === 'tried' || standing === 'due' || standing === 'fetching';
+  standing === 'tried' || standing === 'due' || standing === 'fetching' || standing === 'unmet';

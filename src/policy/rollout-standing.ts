@@ -4,17 +4,27 @@ import { isWindowOpen } from './rollout-window.ts';
 
 /**
  * Where a host stands to a rollout. `tried`: it was permitted. `there`: it runs the release without
- * that. `due`: it may move as soon as its wave is open and there is room. The others can't now.
+ * that. `due`: it may move as soon as its wave is open and there is room. The others can't now;
+ * `unmet`: the image is there, and values that it needs are not.
  */
 export type Standing =
-  'tried' | 'there' | 'pinned' | 'held' | 'unreachable' | 'outsideWindow' | 'fetching' | 'due';
+  | 'tried'
+  | 'there'
+  | 'pinned'
+  | 'held'
+  | 'unreachable'
+  | 'outsideWindow'
+  | 'fetching'
+  | 'unmet'
+  | 'due';
 
 export function standingOf(host: HostView, state: RolloutState, nowMs: number): Standing {
   const entry = state.hosts[host.id];
   if (entry && !isToBeTried(entry)) return 'tried';
   const obstacle = obstacleOf(host, state, nowMs);
   if (obstacle !== undefined) return obstacle;
-  return host.report?.isPrefetched === true ? 'due' : 'fetching';
+  if (host.report?.isPrefetched !== true) return 'fetching';
+  return (host.report.unmet?.length ?? 0) > 0 ? 'unmet' : 'due';
 }
 
 /** A host that failed and is still on the release is as it was when it is to be tried again. */
@@ -35,9 +45,12 @@ export function obstacleOf(
   return isWindowOpen(plan.windows, host, nowMs) ? undefined : 'outsideWindow';
 }
 
+/** What an operator has fixed of a host. */
+export type FixableHost = Pick<HostView, 'isHeld' | 'pin'>;
+
 /** Whether a host is to be left alone, whatever its rollout would have it do. */
-export const isFixed = (host: HostView, release: string): boolean =>
-  host.isHeld || (host.pin !== undefined && host.pin !== release);
+export const isFixed = ({ isHeld, pin }: FixableHost, release: string): boolean =>
+  isHeld || (pin !== undefined && pin !== release);
 
 /** All hosts of a fleet by where they stand. */
 export class Standings {
@@ -58,7 +71,7 @@ export class Standings {
 
   /** The hosts that the sizes of waves are shares of: all but those that need not, or must not, move. */
   get total(): number {
-    const meant: Standing[] = ['tried', 'due', 'fetching', 'outsideWindow', 'unreachable'];
+    const meant: Standing[] = ['tried', 'due', 'fetching', 'unmet', 'outsideWindow', 'unreachable'];
     return meant.reduce((sum, standing) => sum + this.of(standing).length, 0);
   }
 

@@ -77,6 +77,10 @@ export interface HostReport {
   readonly state: 'empty' | 'activating' | 'healthy' | 'failed' | 'wentBack';
   /** Whether it has the rollout's image. */
   readonly isPrefetched: boolean;
+  /** Which of the needs of the rollout's image are not met: it can't begin before they are. */
+  readonly unmet?: readonly string[] | undefined;
+  /** Why it is not on its newest release, for people. */
+  readonly reason?: string | undefined;
 }
 
 export interface HostView {

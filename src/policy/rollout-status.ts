@@ -6,10 +6,18 @@ import type { FleetView, HostPhase, RolloutState } from './rollout-state.ts';
 /**
  * What a rollout waits for. `hosts`: those on their way. `room`: too many are unavailable.
  * `failures`: its own failed hosts keep it from going on, and its deadline runs. `images`: hosts that
- * fetch. `windows`, `unreachable`: hosts that can't move before.
+ * fetch. `settings`: hosts that lack values which the image needs. `windows`, `unreachable`: hosts that can't move before.
  */
 export type WaitsFor =
-  'operator' | 'hosts' | 'gate' | 'failures' | 'room' | 'images' | 'windows' | 'unreachable';
+  | 'operator'
+  | 'hosts'
+  | 'gate'
+  | 'failures'
+  | 'room'
+  | 'images'
+  | 'settings'
+  | 'windows'
+  | 'unreachable';
 
 /** How a rollout does, for people. */
 export interface RolloutStatus {
@@ -60,6 +68,7 @@ function waitsFor(
   const others: [Standing, WaitsFor][] = [
     ['due', 'room'],
     ['fetching', 'images'],
+    ['unmet', 'settings'],
     ['outsideWindow', 'windows'],
     ['unreachable', 'unreachable'],
   ];

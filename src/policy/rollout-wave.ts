@@ -70,11 +70,11 @@ function isWhollyHealthy(draft: RolloutDraft, standings: Standings): boolean {
   return isShown && (draft.state.isWaveFull || !isAnybodyLeft(draft, standings));
 }
 
-/** Whether some of the open waves are still to be tried. Who has no image in time is not waited for. */
+/** Whether some of the open waves are still to be tried. Who has no image, or lacks values, in time is not waited for. */
 function isAnybodyLeft(draft: RolloutDraft, standings: Standings): boolean {
   if (standings.of('tried').length >= openSize(draft, standings)) return false;
   if (standings.of('due').length > 0) return true;
-  if (standings.of('fetching').length === 0) return false;
+  if (standings.of('fetching').length + standings.of('unmet').length === 0) return false;
   const giveUpAtMs = draft.state.waveSinceMs + draft.state.plan.deadlineMs;
   if (draft.nowMs >= giveUpAtMs) return false;
   draft.wake(giveUpAtMs);

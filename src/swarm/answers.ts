@@ -1,5 +1,6 @@
 import { PeerError } from '../errors.ts';
 import type { Metainfo } from '../image/index.ts';
+import type { PieceSet } from '../policy/index.ts';
 import { encodeMetadataMessage, metadataPieceBytes, type MetadataMessage } from './extension.ts';
 import { answerHashRange } from './hash-range.ts';
 import type { PieceReader } from './image-reader.ts';
@@ -12,9 +13,13 @@ export interface AnswerSource {
   readonly info: { readonly encoded: Buffer } | undefined;
   /** Known together, when the piece layers are. */
   readonly content:
-    | { readonly metainfo: Metainfo; readonly pieces: PieceMap; readonly reader: PieceReader }
+    | {
+        readonly metainfo: Metainfo;
+        readonly pieces: PieceMap;
+        readonly reader: PieceReader;
+        readonly have: PieceSet;
+      }
     | undefined;
-  readonly has: (piece: number) => boolean;
 }
 
 const maxHashRequests = 64;
@@ -80,8 +85,8 @@ export class Answers {
   }
 
   async #hashesOf(range: HashRange): Promise<Buffer | undefined> {
-    const { content, has } = this.#source();
+    const { content } = this.#source();
     if (content === undefined) return undefined;
-    return answerHashRange(range, { ...content, has });
+    return answerHashRange(range, { ...content, has: (piece) => content.have.has(piece) });
   }
 }

@@ -11,6 +11,13 @@ export interface Handshake {
   readonly v2: boolean;
 }
 
+/** A peer id of our own (BEP 20), from numbers from 0 to below 1. */
+export const makePeerId = (random: () => number): Buffer =>
+  Buffer.concat([
+    Buffer.from('-SG0100-', 'latin1'),
+    Buffer.from(Array.from({ length: 12 }, () => Math.floor(random() * 256))),
+  ]);
+
 export const handshakeBytes = 68;
 const protocol = Buffer.from('\x13BitTorrent protocol', 'latin1');
 

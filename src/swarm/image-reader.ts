@@ -1,8 +1,9 @@
-import { constants } from 'node:fs';
+import { constants, read } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { StorageError } from '../errors.ts';
 import type { ImageInfo } from '../image/index.ts';
-import { OpenFiles } from './open-files.ts';
+import { FileTable } from './data/file-table.ts';
 import { PieceMap } from './piece-map.ts';
 
 /** Gives bytes of an image, from wherever it lies. Only verified pieces may be asked for. */
@@ -15,14 +16,16 @@ export interface PieceReader {
 }
 
 const openFilesLimit = 64;
+const readInto = promisify(read);
+
 /** Reads pieces from a tree on disk, for answers about hashes; blocks are read by the data planes. */
-export class ImageReader implements PieceReader, AsyncDisposable {
+export class ImageReader implements PieceReader, Disposable {
   /** Where the tree lies. */
   tree: string;
   /** Where it may be moved to, at a moment that nobody is told. */
   movesTo: string | undefined;
   readonly #pieces: PieceMap;
-  readonly #files = new OpenFiles({ flags: constants.O_RDONLY, limit: openFilesLimit });
+  readonly #files = new FileTable({ flags: constants.O_RDONLY, limit: openFilesLimit });
 
   constructor(init: { info: ImageInfo; tree: string }) {
     this.tree = init.tree;
@@ -37,19 +40,19 @@ export class ImageReader implements PieceReader, AsyncDisposable {
     const storedBytes = Math.max(0, this.#pieces.sizeBytes(piece) - beginBytes);
     const wantedBytes = Math.min(lengthBytes, storedBytes);
     buffer.fill(0, wantedBytes);
-    const fill = (from: string) =>
-      this.#files.use(from, async (handle) => {
+    const fill = async (from: string) => {
+      const lent = this.#files.lend(from);
+      try {
         for (let filled = 0; filled < wantedBytes;) {
-          const { bytesRead } = await handle.read(
-            buffer,
-            filled,
-            wantedBytes - filled,
-            position + filled,
-          );
+          const left = wantedBytes - filled;
+          const { bytesRead } = await readInto(lent.file, buffer, filled, left, position + filled);
           if (bytesRead === 0) throw new Error('the file is shorter than it was');
           filled += bytesRead;
         }
-      });
+      } finally {
+        lent.giveBack();
+      }
+    };
     try {
       await fill(path).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT' || this.movesTo === undefined) throw error;
@@ -65,7 +68,7 @@ export class ImageReader implements PieceReader, AsyncDisposable {
     return buffer;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#files[Symbol.asyncDispose]();
+  [Symbol.dispose](): void {
+    this.#files.close();
   }
 }

@@ -14,14 +14,14 @@ export {
   type SwarmClaim,
   type SwarmProgress,
 } from './announce-batch.ts';
+export { Exchange } from './exchange.ts';
 export {
   defaultExchangeInit,
-  Exchange,
   type ExchangeComponents,
   type AppsInit,
   type ExchangeInit,
   type ExchangeSeal,
-} from './exchange.ts';
+} from './exchange-init.ts';
 export type { FleetInit } from './fleet-files.ts';
 export { Seal, type SealInit } from './seal.ts';
 export type { LimitChange, Priority, RateLimits, SwarmLimits } from './swarm-data.ts';

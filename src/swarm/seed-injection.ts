@@ -51,6 +51,11 @@ export class SeedInjection {
     return this.#active;
   }
 
+  /** Whether each piece has come to a peer. */
+  get isOut(): boolean {
+    return this.#over;
+  }
+
   /** What is known of a peer has changed: it takes part if it can and has something to get. */
   consider(peer: Peer): void {
     if (this.#over) return;

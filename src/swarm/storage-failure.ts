@@ -18,3 +18,7 @@ export function storageFailure(doing: string, path: string, cause: unknown): Sta
     cause,
   });
 }
+
+/** A disk that is full or fails may come back; a damaged image will not. */
+export const isStorageFault = (error: unknown): error is StarlingError =>
+  isStarlingError(error) && error.code.startsWith('STORAGE_');

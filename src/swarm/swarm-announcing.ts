@@ -67,7 +67,7 @@ export class SwarmAnnouncing implements SwarmTalk, AsyncDisposable {
     this.#components = components;
     this.#swarm = components.swarm;
     this.#init = init;
-    this.infoHash = this.#swarm.infoHash.subarray(0, 20);
+    this.infoHash = this.#swarm.hashes.infoHash.subarray(0, 20);
     this.origin = init.origin;
     const { sessions } = components;
     this.#order = trackerOrder([...sessions.keys()], this.infoHash)
@@ -180,11 +180,11 @@ export class SwarmAnnouncing implements SwarmTalk, AsyncDisposable {
   announceV1Hashes(): void {
     const swarm = this.#swarm;
     if (this.#closed || !this.#init.ports.has('plain')) return;
-    for (const infoHash of swarm.wireHashes.slice(1)) {
+    for (const infoHash of swarm.hashes.all.slice(1)) {
       if (this.#announced.has(infoHash.toString('hex'))) continue;
       this.#announced.add(infoHash.toString('hex'));
       const announcer = this.#announce(infoHash);
-      if (infoHash !== swarm.v1?.infoHash) continue;
+      if (infoHash !== swarm.hashes.v1?.infoHash) continue;
       void swarm.completed.then(
         () => announcer[Symbol.asyncDispose](),
         () => undefined,

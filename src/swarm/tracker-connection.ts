@@ -7,7 +7,7 @@ import {
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
-import { TrackerError } from '../errors.ts';
+import { TrackerError, whyUnreachable } from '../errors.ts';
 import {
   announcesPath,
   parseAnnounceAnswer,
@@ -18,6 +18,8 @@ import {
 export interface TrackerConnectionInit {
   /** The tracker's base URL, http or https. */
   readonly url: string;
+  /** The only certificates that are believed of it, in PEM; else those that the system knows. */
+  readonly authorities?: string | undefined;
   /** The connection was closed by the other side, or broke: the tracker may be gone. */
   readonly onLost: () => void;
 }
@@ -45,7 +47,9 @@ export class TrackerConnection implements Disposable {
     const base = init.url.replace(/\/announce\/?$/, '').replace(/\/+$/, '');
     this.#url = new URL(`${base}${announcesPath}`);
     const options = { keepAlive: true, maxSockets: 1, timeout: idleTimeoutMs };
-    this.#agent = this.#isTls ? new HttpsAgent(options) : new HttpAgent(options);
+    this.#agent = this.#isTls
+      ? new HttpsAgent({ ...options, ca: init.authorities })
+      : new HttpAgent(options);
     this.#agent.on('free', (socket: Socket) => {
       this.#unwatch();
       this.#idle = socket;
@@ -87,7 +91,7 @@ export class TrackerConnection implements Disposable {
       answer = await this.#post(JSON.stringify(batch), signal);
     } catch (cause) {
       signal.throwIfAborted();
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = whyUnreachable(cause);
       const what = `the tracker ${url} can't be reached: ${why}`;
       throw new TrackerError('TRACKER_UNREACHABLE', what, { cause });
     }

@@ -27,6 +27,8 @@ export interface SwarmTalk {
 
 export interface TrackerSessionInit {
   readonly url: string;
+  /** Where it is one of ours, the only certificates that are believed of it, in PEM. */
+  readonly authorities?: string | undefined;
   /** What this host is, for its own transport. */
   readonly describeHost: () => Omit<AnnounceBatch, 'swarms'>;
   readonly onError: (error: unknown) => void;
@@ -77,6 +79,7 @@ export class TrackerSession implements AsyncDisposable {
     this.#init = init;
     this.#connection = new TrackerConnection({
       url: init.url,
+      authorities: init.authorities,
       onLost: () => {
         for (const entry of this.#entries.values()) {
           entry.dueMs = Math.min(entry.dueMs, this.#now() + this.#random() * lostMs);

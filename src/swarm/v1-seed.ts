@@ -2,16 +2,14 @@ import { PeerError } from '../errors.ts';
 import { v1PieceCount, type V1Torrent } from '../image/index.ts';
 import { Bitfield } from '../policy/index.ts';
 import { Answers } from './answers.ts';
-import { maxBlockBytes } from './data/wire-reader.ts';
 import {
-  clientName,
-  encodeExtensionHandshake,
   extensionHandshakeId,
   metadataExtensionId,
   parseExtensionHandshake,
   parseMetadataMessage,
 } from './extension.ts';
-import { requestQueueLimit, type Message } from './message.ts';
+import { Greeting } from './greeting.ts';
+import type { Message } from './message.ts';
 import { tendPeer, type Peer, type PeerListener } from './peer.ts';
 import { PeerTally } from './peer-tally.ts';
 import type { SwarmData } from './swarm-data.ts';
@@ -32,13 +30,22 @@ export class V1Seed implements PeerListener, AsyncDisposable {
   readonly #peers = new Set<Peer>();
   readonly #tally = new PeerTally({ peers: () => this.#peers });
   readonly #answers: Answers;
+  readonly #greeting: Greeting;
 
   constructor(components: V1SeedComponents, init: { torrent: V1Torrent; tree: string }) {
     this.#components = components;
     this.torrent = init.torrent;
     const info = { encoded: init.torrent.info };
-    const source = { info, content: undefined, has: () => true };
+    const source = { info, content: undefined };
     this.#answers = new Answers({ source: () => source });
+    const offer = {
+      metadataBytes: info.encoded.length,
+      have: Bitfield.full(v1PieceCount(this.torrent.layout)),
+      injects: false,
+    };
+    const { listenPort } = components;
+    const place = { zone: '', rack: '' };
+    this.#greeting = new Greeting({ listenPort, offerTo: () => offer }, { place });
     components.data.openV1(init.torrent.layout, init.tree);
   }
 
@@ -54,23 +61,7 @@ export class V1Seed implements PeerListener, AsyncDisposable {
   addPeer(peer: Peer): void {
     peer.listener = this;
     this.#peers.add(peer);
-    if (peer.handshake?.extensionProtocol === true) {
-      const payload = encodeExtensionHandshake({
-        metadataBytes: this.torrent.info.length,
-        requestQueue: requestQueueLimit,
-        injects: false,
-        place: { zone: '', rack: '' },
-        slots: [undefined, undefined],
-        maxRequestBytes: maxBlockBytes,
-        listenPort: this.#components.listenPort(),
-        client: clientName,
-      });
-      peer.send({ type: 'extended', id: extensionHandshakeId, payload });
-    }
-    const pieces = v1PieceCount(this.torrent.layout);
-    if (peer.handshake?.fastExtension === true) peer.send({ type: 'haveAll' });
-    else peer.send({ type: 'bitfield', bits: Bitfield.full(pieces).toBytes() });
-    peer.send({ type: 'unchoke' });
+    this.#greeting.greet(peer);
     this.#components.data.bind(peer);
   }
 

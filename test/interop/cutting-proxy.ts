@@ -8,13 +8,21 @@ export class CuttingProxy {
   /** The next answers are lost, and their connections with them: so many. */
   cuts = 0;
   address = '';
+  #isDown = false;
+
+  /** Nobody gets through, and who is connected is cut off; or they do again. */
+  set isDown(isDown: boolean) {
+    this.#isDown = isDown;
+    if (isDown) for (const socket of this.#sockets) socket.destroy();
+  }
 
   /** @param target `host:port` */
   static async start(target: string): Promise<CuttingProxy> {
     const proxy = new CuttingProxy();
     const [host = '', port] = target.split(':');
     const server = createServer((client) => {
-      proxy.#join(client, connect(Number(port), host));
+      if (proxy.#isDown) client.destroy();
+      else proxy.#join(client, connect(Number(port), host));
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     proxy.address = `127.0.0.1:${(server.address() as AddressInfo).port}`;

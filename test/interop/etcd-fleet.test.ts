@@ -1,7 +1,8 @@
-import { copyFile } from 'node:fs/promises';
+import { copyFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { FleetClient, TrackerClient } from '../../src/api/index.ts';
+import { openFleetLink } from '../../src/control/index.ts';
 import { Identity } from '../../src/trust/sealed.ts';
 import { eventually } from '../tools/eventually.ts';
 import {
@@ -14,8 +15,8 @@ import { EtcdCluster } from './etcd-cluster.ts';
 const grant = { roles: ['host' as const], apps: ['web'], labels: {} };
 const newPeer = () => Identity.generate().peerId;
 
-/** Two trackers of one fleet on a real etcd cluster of three. */
-async function runTwoTrackers() {
+/** Trackers of one fleet on a real etcd cluster of three, which are started one by one. */
+async function prepareTrackers() {
   const cluster = await EtcdCluster.forTest(3);
   const publisher = await createPublisher();
   const [first, second] = [await temporaryDirectory(), await temporaryDirectory()];
@@ -35,7 +36,16 @@ async function runTwoTrackers() {
     const client = new TrackerClient({}, { url: tracker.url, token });
     return { tracker, client, fleet: new FleetClient({ tracker: client }) };
   };
-  return { cluster, publisher, one: await open(first), other: await open(second) };
+  return {
+    ...{ cluster, publisher },
+    startOne: () => open(first),
+    startOther: () => open(second),
+  };
+}
+
+async function runTwoTrackers() {
+  const { cluster, publisher, startOne, startOther } = await prepareTrackers();
+  return { cluster, publisher, one: await startOne(), other: await startOther() };
 }
 
 test('trackers on one etcd share members, settings and releases, also when its leader is killed', async () => {
@@ -90,4 +100,44 @@ test('of two pushes to two trackers on the same release one is taken, and both s
     return first !== '' && first === second ? [first, second] : undefined;
   });
   expect(timestamps[0]).not.toBe('');
+});
+
+test('a host that joined before a tracker was added goes to that one when its own is gone', async () => {
+  const { startOne, startOther } = await prepareTrackers();
+  const one = await startOne();
+  const directory = await temporaryDirectory();
+  const { token } = await one.fleet.createToken({ ...grant, ttlMs: 60_000 });
+  const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
+  const opened = await openFleetLink(
+    { log, random: Math.random },
+    {
+      ...{ directory, identityPath: join(directory, 'identity.key'), join: token },
+      ...{ host: '127.0.0.1', controlPort: 0, zone: '', rack: '', version: '1' },
+    },
+    { signal: new AbortController().signal },
+  );
+  if (opened === undefined) throw new Error('a host with a token belongs to a fleet');
+  onTestFinished(() => opened[Symbol.asyncDispose]());
+  opened.link.follow({
+    follows: [],
+    settingsRevisions: () => ({}),
+    onSettings: vi.fn(),
+    onPermits: vi.fn(),
+    onPreheat: vi.fn(),
+    onNews: vi.fn(),
+    onConnected: vi.fn(),
+  });
+  const isAt = async (tracker: typeof one) => {
+    const { members } = await tracker.fleet.members();
+    return members.some(({ connected }) => connected) ? true : undefined;
+  };
+  await eventually('the host has a session', () => isAt(one));
+  const other = await startOther();
+  const [added = ''] = other.tracker.fleet?.addresses ?? [];
+  await eventually('the host knows the other tracker', async () => {
+    const kept = await readFile(join(directory, 'membership.json'), 'utf8');
+    return kept.includes(added) ? true : undefined;
+  });
+  await one.tracker[Symbol.asyncDispose]();
+  await eventually('the host has a session with the other tracker', () => isAt(other));
 });

@@ -9,11 +9,25 @@ import { RunningProgram, type ProgramEvent } from './running-program.ts';
 import { freePort } from './test-fleet.ts';
 
 const hostCount = 12;
-/** It notes each of its starts, and is well. */
+const limit = 3;
+/** It notes when it starts and when it ends, and is well. */
 const app = `
-require('node:fs').appendFileSync(process.env.OUT, JSON.parse(require('node:fs').readFileSync('release.json', 'utf8')).version + '\\n');
+const { appendFileSync, readFileSync } = require('node:fs');
+const { version } = JSON.parse(readFileSync('release.json', 'utf8'));
+const note = (what) => appendFileSync(process.env.OUT, [version, what, Date.now()].join(' ') + '\\n');
+process.on('SIGTERM', () => {
+  note('down');
+  process.exit(0);
+});
 setInterval(() => undefined, 60_000);
+note('up');
 `;
+
+interface Note {
+  readonly version: string;
+  readonly what: string;
+  readonly atMs: number;
+}
 
 let directory: string;
 const at = (...names: string[]) => join(directory, ...names);
@@ -52,10 +66,31 @@ async function bake(version: string): Promise<string> {
   return String((await resultOf('seeder', ['bake', tree, '--store', at('store')])).id);
 }
 
-const startsOf = async (host: number): Promise<string[]> =>
-  (await readFile(at(`told-${host}`), 'utf8').catch(() => ''))
-    .split('\n')
-    .filter((line) => line !== '');
+async function notesOf(host: number): Promise<Note[]> {
+  const lines = (await readFile(at(`told-${host}`), 'utf8').catch(() => '')).trim().split('\n');
+  return lines.map((line) => {
+    const [version = '', what = '', atMs] = line.split(' ');
+    return { version, what, atMs: Number(atMs) };
+  });
+}
+
+/** How many apps were down at the worst moment between their first start and now. */
+function mostDown(notes: readonly (readonly Note[])[]): number {
+  // Each is up once before anything is counted.
+  const changes = notes.flatMap((ofHost) => ofHost.slice(1));
+  // At one millisecond, who comes up is counted first.
+  changes.sort(
+    (one, other) =>
+      one.atMs - other.atMs || Number(one.what === 'down') - Number(other.what === 'down'),
+  );
+  let down = 0;
+  let most = 0;
+  for (const { what } of changes) {
+    down += what === 'down' ? 1 : -1;
+    most = Math.max(most, down);
+  }
+  return most;
+}
 
 test('a release goes over twelve hosts in waves, while a tracker and the leader of etcd are killed', async () => {
   directory = await temporaryDirectory();
@@ -95,7 +130,7 @@ test('a release goes over twelve hosts in waves, while a tracker and the leader 
   }
   await Promise.all(hosts.map((host) => host.untilEvent('active')));
 
-  const plan = ['--rollout', 'waves=1,25%,100%', '--max-unavailable', '3', '--gate', '1s'];
+  const plan = ['--rollout', 'waves=1,25%,100%', '--max-unavailable', `${limit}`, '--gate', '1s'];
   await resultOf('seeder', ['release', 'web', 'stable', second, ...plan, ...publish]);
   const isSecond = ({ event, release }: ProgramEvent) =>
     event === 'active' && (release as JsonObject).imageId === second;
@@ -106,7 +141,13 @@ test('a release goes over twelve hosts in waves, while a tracker and the leader 
   await Promise.all([trackers[0].program.end('SIGKILL'), (await cluster.leader()).kill()]);
   await Promise.all(hosts.map((host) => host.until('that the second release is active', isSecond)));
 
-  for (let host = 0; host < hostCount; host++) expect(await startsOf(host)).toEqual(['1', '2']);
+  const notes = await Promise.all(hosts.map((_, host) => notesOf(host)));
+  for (const ofHost of notes) {
+    const said = ofHost.map(({ version, what }) => `${version} ${what}`);
+    expect(said).toEqual(['1 up', '1 down', '2 up']);
+  }
+  expect(mostDown(notes)).toBeGreaterThan(0);
+  expect(mostDown(notes)).toBeLessThanOrEqual(limit);
   await eventually('the rollout is done', async () => {
     const { rollouts } = await resultOf('tracker', ['rollout', 'list', ...trackers[1].operator]);
     const [rollout] = rollouts as JsonObject[];

@@ -1,4 +1,4 @@
-import { onTestFinished, vi } from 'vitest';
+import { onTestFinished, test as base, vi } from 'vitest';
 import {
   ControlNode,
   systemClock,
@@ -56,6 +56,14 @@ export class ControlFleet implements CredentialVerifier {
   #sign = (payload: Uint8Array): string =>
     Buffer.from(this.#key.sign(payload)).toString('base64url');
 }
+
+/** A test with a fleet of its own. */
+export const test = base.extend<{ readonly fleet: ControlFleet }>({
+  fleet: async ({ task: _ }, use) => use(new ControlFleet()),
+});
+
+/** For what nobody breaks off. */
+export const signal: AbortSignal = new AbortController().signal;
 
 const refusal = (why: string): PeerError =>
   new PeerError('PEER_NOT_MEMBER', `the credential is not good: ${why}`);

@@ -159,6 +159,6 @@ export class LyingPeer implements LyingHost, AsyncDisposable {
     this.#server.close();
     this.hangUp();
     await closed;
-    await this.reader[Symbol.asyncDispose]();
+    this.reader[Symbol.dispose]();
   }
 }

@@ -2,6 +2,7 @@ import {
   act,
   createRollout,
   decide,
+  permitFor,
   unavailableHosts,
   type HostReport,
   type Permit,
@@ -36,10 +37,15 @@ export const newRelease = 'new';
 /**
  * A tracker that drives the rollouts of one app, hosts that obey, and a network between them that
  * loses, doubles and delays. The tracker believes whatever report came last. What it decides is stored
- * before it is sent, and it may die between any two steps.
+ * before it is sent, and it may die between any two steps. Other trackers tell hosts what is stored,
+ * also while there is nobody who decides.
  */
 export class RolloutWorld {
   nowMs = 1_000_000;
+  /** Whether a tracker is elected, and decides. */
+  hasLeader = true;
+  /** Hosts hear nothing; they are heard. */
+  isDeaf = false;
   readonly events: RolloutEvent[] = [];
   readonly #init: WorldInit;
   readonly #random: () => number;
@@ -75,6 +81,11 @@ export class RolloutWorld {
     return this.hosts.filter((host) => host.isPresent && host.isTakenDown).length;
   }
 
+  /** How many hosts are unavailable, in truth, for whatever reason. */
+  get unavailable(): number {
+    return this.hosts.filter((host) => host.isPresent && !(host.isUp && host.isAvailable)).length;
+  }
+
   /** An operator's word about all rollouts, acknowledged when this returns. */
   act(action: RolloutAction): void {
     for (const channel of this.#channels) {
@@ -107,7 +118,10 @@ export class RolloutWorld {
         this.#hasHeard = true;
       });
     }
-    for (const channel of this.#channels) this.#decide(channel);
+    for (const channel of this.#channels) {
+      if (this.hasLeader) this.#decide(channel);
+      this.#renew(channel);
+    }
     this.#hasHeard = false;
     if (this.#random() < 0.1) this.#oldReports = new Map(this.#reports);
   }
@@ -131,6 +145,14 @@ export class RolloutWorld {
     if (dies === undefined) for (const permit of permits) this.#sendPermit(permit);
   }
 
+  /** What every tracker tells its own hosts, by what is stored. */
+  #renew({ hosts, state }: Channel): void {
+    for (const host of hosts) {
+      const permit = host.isPresent ? permitFor(state, host, this.nowMs) : undefined;
+      if (permit !== undefined) this.#sendPermit(permit);
+    }
+  }
+
   #fleet({ hosts }: Channel) {
     const present = hosts.filter(({ isPresent }) => isPresent);
     for (const { id, isPresent } of hosts) if (!isPresent) this.#reports.delete(id);
@@ -142,7 +164,7 @@ export class RolloutWorld {
 
   #sendPermit(permit: Permit): void {
     const host = this.hosts.find(({ id }) => id === permit.host);
-    if (!host) return;
+    if (!host || this.isDeaf) return;
     this.#send(host, () => {
       if (host.isUp) host.hear(permit, this.nowMs);
     });

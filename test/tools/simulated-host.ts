@@ -1,9 +1,9 @@
 import type { HostReport, HostView, Permit } from '../../src/policy/index.ts';
 
-/** What comes of an activation; `never`: nothing, it hangs. */
+/** What comes of an activation; `never`: nothing, it hangs. `nothing`: it can't even go back. */
 export interface Fate {
   readonly takesMs: number;
-  readonly outcome: 'healthy' | 'wentBack' | 'failed' | 'never';
+  readonly outcome: 'healthy' | 'wentBack' | 'failed' | 'never' | 'nothing';
 }
 
 const noticedAfterMs = 2_000;
@@ -16,6 +16,8 @@ export class SimulatedHost {
   readonly skewMs: number;
   fate: Fate = { takesMs: 1_000, outcome: 'healthy' };
   prefetchedAtMs = 0;
+  /** Values that the release needs, and that it has not got. */
+  lacks: readonly string[] | undefined;
   downSinceMs: number | undefined;
   isPresent = true;
   /** What was under way to it or from it when it left does not reach the next life. */
@@ -31,6 +33,7 @@ export class SimulatedHost {
   /** When it began to activate, and when to go back. */
   readonly begun: number[] = [];
   readonly wentBack: number[] = [];
+  readonly #isFirstRelease: boolean;
   #before: string | undefined;
   #heard = 0;
   #acted = 0;
@@ -48,6 +51,7 @@ export class SimulatedHost {
     this.labels = init.labels;
     this.release = init.release;
     this.skewMs = init.skewMs;
+    this.#isFirstRelease = init.release === undefined;
     this.state = init.release === undefined ? 'empty' : 'healthy';
   }
 
@@ -78,10 +82,22 @@ export class SimulatedHost {
       this.state = 'failed';
       return;
     }
+    if (this.#outcome === 'nothing') {
+      this.release = undefined;
+      this.state = 'empty';
+      this.isTakenDown &&= !this.isAvailable;
+      return;
+    }
     if (this.#outcome === 'wentBack') this.release = this.#before;
-    this.state = this.#outcome;
+    this.state = this.release === undefined ? 'empty' : this.#outcome;
     this.isTakenDown = false;
     this.healthyAtMs = nowMs;
+  }
+
+  /** Whether it does what it did before the rollout, or more; one that runs nothing does on a first release. */
+  get isAvailable(): boolean {
+    if (this.state === 'empty') return this.#isFirstRelease;
+    return this.state !== 'failed' && this.state !== 'activating';
   }
 
   /** Its app fails by itself. */
@@ -97,6 +113,7 @@ export class SimulatedHost {
       release: this.release,
       state: this.state,
       isPrefetched: nowMs >= this.prefetchedAtMs,
+      ...(this.lacks === undefined ? {} : { unmet: this.lacks, reason: 'it lacks values' }),
     };
   }
 
@@ -140,7 +157,7 @@ export class SimulatedHost {
   }
 
   #takeDown(): void {
-    if (this.state !== 'failed' && this.state !== 'activating') this.isTakenDown = true;
+    if (this.isAvailable) this.isTakenDown = true;
     this.state = 'activating';
   }
 }

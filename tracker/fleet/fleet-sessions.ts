@@ -11,6 +11,7 @@ import {
 import type { FleetSettings as Settings } from '../../src/api/index.ts';
 import { mayFetch, type RevocationList } from '../../src/trust/sealed.ts';
 import type { FleetSettings } from './fleet-settings.ts';
+import type { Forgotten } from './forgotten.ts';
 import type { Members } from './members.ts';
 
 export interface FleetSessionsComponents {
@@ -18,6 +19,7 @@ export interface FleetSessionsComponents {
   readonly clock: Clock;
   readonly members: Members;
   readonly settings: FleetSettings;
+  readonly forgotten: Forgotten;
   readonly log: FastifyBaseLogger;
   readonly random: () => number;
 }
@@ -25,6 +27,8 @@ export interface FleetSessionsComponents {
 export interface FleetSessionsInit {
   /** The list that a host is told when it comes. */
   readonly revocations: () => RevocationList | undefined;
+  /** Where the trackers of the fleet are. */
+  readonly trackers: () => Promise<readonly string[]>;
   readonly onReport: (session: HostSession, message: HostMessage & { type: 'report' }) => void;
   /** A host has come or gone. */
   readonly onChange: (session: HostSession, isHere: boolean) => void;
@@ -88,23 +92,45 @@ export class FleetSessions implements AsyncDisposable {
     }
     const list = this.#init.revocations();
     if (list !== undefined) session.send({ type: 'revocations', text: list.text });
+    else if (session.hello.revocations !== undefined) session.send({ type: 'revocationsWanted' });
     this.#init.onChange(session, true);
-    void this.#tellMissedSettings(session).catch((error: unknown) => {
+    void this.#tellMissed(session).catch((error: unknown) => {
       // It comes again, and may have better luck then.
-      this.#components.log.warn({ err: error }, 'a host could not be told its settings');
+      this.#components.log.warn({ err: error }, 'a host could not be told what it missed');
       session.close('the store can not be read now');
     });
   }
 
   /** What has changed while the host was not here. */
-  async #tellMissedSettings(session: HostSession): Promise<void> {
+  async #tellMissed(session: HostSession): Promise<void> {
     const { follows, settings: known } = session.hello;
     for (const app of new Set(follows.map((channel) => channel.app))) {
       if (!mayFetch(session.claims, app)) continue;
+      // Then all who follow the app are told, and this host with them.
+      if (await this.#isForgotten(session, app)) continue;
       const settings = await this.#components.settings.of(app);
       if (settings.revision <= (known[app] ?? 0)) continue;
       session.send({ type: 'settings', app, ...settings });
     }
+    session.send({ type: 'trackers', addresses: [...(await this.#init.trackers())] });
+  }
+
+  /** Whether the host knew newer settings of the app than the store. */
+  async #isForgotten({ hello, peerId }: HostSession, app: string): Promise<boolean> {
+    const { forgotten, log } = this.#components;
+    const known = hello.settings[app];
+    if (known === undefined) return false;
+    return await forgotten.settings(app, known, peerId).catch((error: unknown) => {
+      log.error({ err: error, app, known }, 'newer settings of a host could not be made up for');
+      return false;
+    });
+  }
+
+  async #onShown({ peerId }: HostSession, text: string): Promise<void> {
+    const { forgotten, log } = this.#components;
+    await forgotten.revocations(text, peerId).catch((error: unknown) => {
+      log.error({ err: error, peerId }, 'a list of revocations that a host has could not be taken');
+    });
   }
 
   async #onMessage(session: HostSession, message: HostMessage): Promise<void> {
@@ -117,6 +143,9 @@ export class FleetSessions implements AsyncDisposable {
           type: 'credential',
           text: await this.#components.members.credentialFor(session.peerId),
         });
+        return;
+      case 'revocations':
+        await this.#onShown(session, message.text);
         return;
       case 'hello':
         return;

@@ -22,7 +22,7 @@ export interface SettingName {
 }
 
 export const settingsPrefix = 'settings/';
-const keyOf = (app: string): string => `${settingsPrefix}${app}`;
+export const settingsKey = (app: string): string => `${settingsPrefix}${app}`;
 const none: Settings = { revision: 0, values: {} };
 
 /** Endpoints and tunables: for each app one record, which has a revision of its own. */
@@ -35,7 +35,7 @@ export class FleetSettings {
 
   /** What holds for an app; revision 0 while nothing was ever set. */
   async of(app: string): Promise<Settings> {
-    const entry = await this.#components.store.get(keyOf(app));
+    const entry = await this.#components.store.get(settingsKey(app));
     return entry === undefined ? none : parseSettings(entry).settings;
   }
 
@@ -72,7 +72,7 @@ export class FleetSettings {
   ): Promise<number> {
     const { store, audit } = this.#components;
     return await tryAgain(async () => {
-      const entry = await store.get(keyOf(app));
+      const entry = await store.get(settingsKey(app));
       const before = entry === undefined ? none : parseSettings(entry).settings;
       const next = { revision: before.revision + 1, values: change(before.values) };
       const checked = fleetSettingsSchema.safeParse(next);
@@ -82,7 +82,7 @@ export class FleetSettings {
       }
       const detail = { ...record.detail, revision: next.revision };
       await audit.commit(
-        { expect: [expectation(keyOf(app), entry)], put: [put(keyOf(app), next)] },
+        { expect: [expectation(settingsKey(app), entry)], put: [put(settingsKey(app), next)] },
         { ...record, detail, subject: app, outcome: 'done' },
       );
       return next.revision;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import {
   ControlNode,
+  FleetVerifier,
   Hints,
   JoinServer,
   type Clock,
@@ -15,6 +16,7 @@ import type { Release } from '../../src/trust/index.ts';
 import { Identity, issueCredential, readRevocations } from '../../src/trust/sealed.ts';
 import { AuditLog } from '../audit/index.ts';
 import type { Change, Store } from '../store/index.ts';
+import { Forgotten } from './forgotten.ts';
 import { FleetSessions } from './fleet-sessions.ts';
 import { FleetSettings, parseSettings, settingsPrefix } from './fleet-settings.ts';
 import { defaultMembersInit, Members } from './members.ts';
@@ -27,9 +29,9 @@ import {
 } from './records.ts';
 import { HostPins } from './host-pins.ts';
 import { HostTable } from './host-table.ts';
+import { NewestRevocations } from './newest-revocations.ts';
 import { Preheats } from './preheats.ts';
 import { RolloutDriver } from './rollouts.ts';
-import { FleetVerifier } from './verifier.ts';
 import { Watches } from './watches.ts';
 
 export interface FleetComponents {
@@ -82,7 +84,7 @@ export class Fleet implements AsyncDisposable {
   readonly #components: FleetComponents;
   readonly #init: FleetInit;
   readonly #fleetKey: Identity;
-  readonly #verifier: FleetVerifier;
+  readonly #revocations: NewestRevocations;
   readonly #resources = new AsyncDisposableStack();
   readonly #closing = new AbortController();
   /** By app, the revision that will be hinted at. */
@@ -103,7 +105,7 @@ export class Fleet implements AsyncDisposable {
     this.clock = clock;
     this.audit = new AuditLog({ store, now: clock.now });
     this.watches = new Watches(components);
-    this.#verifier = new FleetVerifier(clock, { fleetId: fleetKey.peerId });
+    this.#revocations = new NewestRevocations({ fleetId: fleetKey.peerId });
     const needTypes = (app: string, name: string) => needTypesOf(components.releases(), app, name);
     this.settings = new FleetSettings({ store, audit: this.audit, needTypes });
     this.pins = new HostPins({ store, audit: this.audit });
@@ -166,6 +168,15 @@ export class Fleet implements AsyncDisposable {
     await this.audit.commit({ put: [value] }, { ...record, outcome: 'done' });
   }
 
+  /** Hosts that are here learn of a tracker that was added. */
+  async #tellTrackers(): Promise<void> {
+    try {
+      this.#sessions.tellAll({ type: 'trackers', addresses: await this.trackers() });
+    } catch (error) {
+      this.#components.log.warn({ err: error }, 'hosts could not be told of another tracker');
+    }
+  }
+
   get #addressKey(): string {
     return `${trackerAddressPrefix}${this.#node.peerId}`;
   }
@@ -191,10 +202,11 @@ export class Fleet implements AsyncDisposable {
   async #start(own: Identity): Promise<void> {
     const { clock, log } = this.#components;
     const list = await this.members.revocations();
-    if (list !== undefined) this.#verifier.take(list);
+    if (list !== undefined) this.#revocations.take(list);
     this.#resources.use(this.audit);
+    const verifier = new FleetVerifier({ fleet: this.#revocations, clock });
     const node = await ControlNode.open(
-      { identity: own, verifier: this.#verifier, clock },
+      { identity: own, verifier, clock },
       {
         role: 'tracker',
         listen: this.#init.listen,
@@ -212,11 +224,19 @@ export class Fleet implements AsyncDisposable {
     );
     this.#resources.defer(() => clearInterval(renewal));
     const hosts = await this.#openRollouts(own.peerId);
+    const fleetKey = this.#fleetKey;
+    const forgotten = new Forgotten({
+      ...this.#components,
+      audit: this.audit,
+      fleetKey,
+      now: clock.now,
+    });
     this.#sessions = this.#resources.use(
       await FleetSessions.open(
-        { ...this.#components, ...this, node, members: this.members, settings: this.settings },
+        { ...this.#components, node, members: this.members, settings: this.settings, forgotten },
         {
-          revocations: () => this.#verifier.revocations,
+          revocations: () => this.#revocations.revocations,
+          trackers: () => this.trackers(),
           onReport: (session, message) => {
             hosts.onReport(session, message);
           },
@@ -246,6 +266,10 @@ export class Fleet implements AsyncDisposable {
       onChange: (change) => {
         this.#onRevocations(change);
       },
+    });
+    await this.watches.follow(trackerAddressPrefix, {
+      onChange: () => undefined,
+      onBatch: () => void this.#tellTrackers(),
     });
     await this.#tellAddresses();
     log.info({ fleet: this.fleetId, addresses: this.addresses }, 'the control plane listens');
@@ -313,7 +337,7 @@ export class Fleet implements AsyncDisposable {
     if (value === undefined) return;
     const { text } = revocationsSchema.parse(JSON.parse(value));
     const list = readRevocations(text, { fleetId: this.fleetId });
-    const revoked = this.#verifier.take(list);
+    const revoked = this.#revocations.take(list);
     if (revoked.length === 0) return;
     this.#node.revoke(revoked);
     this.#sessions.tellAll({ type: 'revocations', text });

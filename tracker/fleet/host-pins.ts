@@ -3,7 +3,7 @@ import { ConfigError } from '../../src/errors.ts';
 import type { AuditLog } from '../audit/index.ts';
 import type { Store } from '../store/index.ts';
 import { expectation, parseEntry, put, tryAgain } from './entries.ts';
-import { memberKey } from './records.ts';
+import { memberKey, memberSchema } from './records.ts';
 
 /** What an operator has fixed of a host: that it does nothing, or on which image an app stays. */
 export const pinsSchema = z.strictObject({
@@ -14,7 +14,7 @@ export const pinsSchema = z.strictObject({
 export type Pins = z.output<typeof pinsSchema>;
 
 export const pinsPrefix = 'pins/';
-const pinsKey = (peerId: string): string => `${pinsPrefix}${peerId}`;
+export const pinsKey = (peerId: string): string => `${pinsPrefix}${peerId}`;
 export const noPins: Pins = { isHeld: false, pins: {} };
 
 export type PinChange =
@@ -42,7 +42,7 @@ export class HostPins {
     const key = pinsKey(peerId);
     return await tryAgain(async () => {
       const member = await this.#store.get(memberKey(peerId));
-      if (member === undefined) {
+      if (member === undefined || parseEntry(memberSchema, member).state === 'revoked') {
         throw new ConfigError('CONFIG_INVALID', `${peerId} does not belong to this fleet`);
       }
       const entry = await this.#store.get(key);
@@ -50,7 +50,8 @@ export class HostPins {
       const after = changedPins(before, change);
       const { type, ...detail } = change;
       await this.#audit.commit(
-        { expect: [expectation(key, entry)], put: [put(key, after)] },
+        // Of who is revoked meanwhile nothing is kept.
+        { expect: [expectation(key, entry), member], put: [put(key, after)] },
         { actor, action: `host.${type}`, subject: peerId, outcome: 'done', detail },
       );
       return after;

@@ -270,6 +270,8 @@ export class HostTable implements AsyncDisposable {
 
   /** What is to be written of a host, and whether another tracker may have been first. */
   #toWrite(peerId: string): { record: HostRecord; revision: number | undefined } | undefined {
+    // Its session may end after it was revoked, and what the store had of it is gone.
+    if (this.#members.get(peerId)?.state === 'revoked') return undefined;
     const own = this.#own.get(peerId);
     if (own !== undefined) return { record: own, revision: undefined };
     const stored = this.#stored.get(peerId);
@@ -380,7 +382,7 @@ const hasImage = (report: ChannelReport, app: string, imageId: string): boolean 
     report.preheated?.includes(imageId) === true);
 
 const reportOf = (
-  { number, epoch, acted, release, state, prefetched }: ChannelReport,
+  { number, epoch, acted, release, state, prefetched, unmet, reason }: ChannelReport,
   imageId: string,
 ): NonNullable<HostView['report']> => ({
   number,
@@ -389,4 +391,6 @@ const reportOf = (
   ...(release === undefined ? {} : { release }),
   state,
   isPrefetched: prefetched === imageId || release === imageId,
+  ...(unmet !== undefined && prefetched === imageId ? { unmet } : {}),
+  ...(reason === undefined ? {} : { reason }),
 });

@@ -22,9 +22,11 @@ Examples:
 
 const memberExamples = `
 Examples:
+  tracker member invite > invitation          # on a host: fetcher run --join "$(cat invitation)" …
   tracker member list
   tracker member approve 12D3Koo… --app web
   tracker member revoke 12D3Koo…
+  tracker member remove 12D3Koo…
 `;
 
 /** `tracker token …`: by what hosts join. */
@@ -75,6 +77,14 @@ export function addMemberCommands(program: Command): void {
     .command('member')
     .description('say who belongs to the fleet, and who no more')
     .addHelpText('after', memberExamples);
+  operatorCommand(member, 'invite', memberExamples)
+    .description('print what a host needs to ask whether it may belong; it waits to be approved')
+    .action((options: OperatorOptions) =>
+      withFleet(options, async (fleet, { output, signal }) => {
+        const made = await fleet.invitation({ signal });
+        output.result(made, made.invitation);
+      }),
+    );
   operatorCommand(member, 'list', memberExamples)
     .description('list who belongs, has asked to, or was revoked')
     .action((options: OperatorOptions) => withFleet(options, listMembers));
@@ -92,6 +102,17 @@ export function addMemberCommands(program: Command): void {
       withFleet(options, async (fleet, { output, signal }) => {
         const number = await fleet.revoke(peerId, { signal });
         output.result({ peerId, number }, `${peerId} is revoked, by list number ${number}`);
+      }),
+    );
+  operatorCommand(member, 'remove <peer>', memberExamples)
+    .description('forget a member whose host is gone; revoke one whose key others may have')
+    .action((peerId: string, options: OperatorOptions) =>
+      withFleet(options, async (fleet, { output, signal }) => {
+        await fleet.removeMember(peerId, { signal });
+        output.result(
+          { peerId },
+          `${peerId} is no member any more; its credential is good until it ends`,
+        );
       }),
     );
 }

@@ -4,6 +4,7 @@ import {
   encodeCursor,
   fleetMemberSchema,
   fleetMembersSchema,
+  invitationSchema,
   joinTokensSchema,
   memberGrantSchema,
   membersQuerySchema,
@@ -15,6 +16,7 @@ import {
 import { formatJoinToken } from '../../src/control/index.ts';
 import { defineRoute, jsonAnswer, linkNext, type RestRoute } from '../rest/index.ts';
 import type { Fleet } from './fleet.ts';
+import { removeMember } from './member-removal.ts';
 import type { Member } from './records.ts';
 
 const maxBodyBytes = 16 << 10;
@@ -26,9 +28,11 @@ export const memberRoutes = (fleet: Fleet): readonly RestRoute[] => [
   createToken(fleet),
   listTokens(fleet),
   removeToken(fleet),
+  getInvitation(fleet),
   listMembers(fleet),
   approveMember(fleet),
   revokeMember(fleet),
+  forgetMember(fleet),
 ];
 
 const createToken = (fleet: Fleet): RestRoute =>
@@ -73,6 +77,21 @@ const removeToken = (fleet: Fleet): RestRoute =>
     handle: async ({ params, operator }) => {
       await fleet.members.removeToken(params.id, operator);
       return {};
+    },
+  });
+
+const getInvitation = (fleet: Fleet): RestRoute =>
+  defineRoute({
+    id: 'getInvitation',
+    method: 'GET',
+    path: '/v1/invitation',
+    tag: 'members',
+    summary: 'What a host needs to ask whether it may belong',
+    answer: jsonAnswer(invitationSchema, 'Where the fleet is, and who it is. It grants nothing.'),
+    handle: async () => {
+      const { fleetId } = fleet;
+      const trackers = await fleet.trackers();
+      return { fleetId, invitation: formatJoinToken({ fleet: fleetId, trackers }) };
     },
   });
 
@@ -124,6 +143,24 @@ const revokeMember = (fleet: Fleet): RestRoute =>
       note({ peerId: params.peerId });
       const { number } = await fleet.members.revoke(params.peerId, operator);
       return { number };
+    },
+  });
+
+const forgetMember = (fleet: Fleet): RestRoute =>
+  defineRoute({
+    id: 'removeMember',
+    method: 'POST',
+    path: '/v1/members/{peerId}/removal',
+    tag: 'members',
+    summary: 'Forget a member whose host is gone',
+    description:
+      'It takes up no place in rollouts any more. What is left of the life of its credential stays good: whoever may have its key is to be revoked.',
+    params: memberParams,
+    answer: jsonAnswer(z.object({}), 'It is no member.'),
+    handle: async ({ params, operator, note }) => {
+      note({ peerId: params.peerId });
+      await removeMember(fleet, params.peerId, operator);
+      return {};
     },
   });
 

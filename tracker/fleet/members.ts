@@ -10,12 +10,17 @@ import {
 } from '../../src/trust/sealed.ts';
 import type { AuditLog, AuditRecord } from '../audit/index.ts';
 import type { Entry, Store, Transaction } from '../store/index.ts';
+import { stillNamed } from './ended-revocations.ts';
 import { expectation, listAll, parseEntry, put, tryAgain } from './entries.ts';
+import { pinsKey } from './host-pins.ts';
+import { hostKey } from './host-records.ts';
+import { noLongerPending, PendingMembers, type PendingMembersInit } from './pending-members.ts';
 import {
   memberKey,
   memberPrefix,
   memberSchema,
   revocationsKey,
+  pendingKey,
   revocationsSchema,
   tokenKey,
   tokenPrefix,
@@ -38,11 +43,14 @@ export interface MembersComponents {
 export interface MembersInit {
   /** How long a credential is good, in milliseconds. */
   readonly credentialMs: number;
-  /** How many may wait to be approved. */
-  readonly maxPending: number;
+  /** Who may wait to be approved. */
+  readonly pending: PendingMembersInit;
 }
 
-export const defaultMembersInit: MembersInit = { credentialMs: 3_600_000, maxPending: 1_000 };
+export const defaultMembersInit: MembersInit = {
+  credentialMs: 3_600_000,
+  pending: { most: 500, keptMs: 24 * 3_600_000 },
+};
 
 /** A token as it is made: the only time that its secret is known. */
 export interface CreatedToken extends Token {
@@ -65,10 +73,12 @@ const secretBytes = 24;
 export class Members {
   readonly #components: MembersComponents;
   readonly #init: MembersInit;
+  readonly #pending: PendingMembers;
 
   constructor(components: MembersComponents, init: MembersInit = defaultMembersInit) {
     this.#components = components;
     this.#init = init;
+    this.#pending = new PendingMembers(components, init.pending);
   }
 
   /** The fleet's public key as a peer id. */
@@ -133,6 +143,7 @@ export class Members {
       if (request.secret !== undefined) {
         return await this.#joinByToken(request.secret, request, { peerId, remote, entry });
       }
+      // One of an older tracker waits where members are.
       if (member === undefined) await this.#ask(request, peerId, remote);
       return { pending: true };
     });
@@ -154,11 +165,13 @@ export class Members {
     if (Date.parse(token.expiresAt) <= now()) {
       throw refused(peerId, `its join token has expired at ${token.expiresAt}`);
     }
+    const decided = noLongerPending(peerId, await this.#pending.of(peerId));
     const grant = { ...grantOf(token), labels: { ...placeOf(request), ...token.labels } };
     const credential = this.#issue(peerId, grant);
     await this.#commit(
       {
-        expect: [entry, expectation(memberKey(peerId), who.entry)],
+        ...decided,
+        expect: [entry, expectation(memberKey(peerId), who.entry), ...decided.expect],
         put: [
           put(tokenKey(id), { ...token, usedBy: peerId }),
           put(memberKey(peerId), this.#member(peerId, 'member', grant, `token ${id}`, remote)),
@@ -170,15 +183,19 @@ export class Members {
   }
 
   async #ask(request: JoinRequest, peerId: string, remote: string): Promise<void> {
-    const pending = (await this.#all()).filter(({ state }) => state === 'pending');
-    if (pending.length >= this.#init.maxPending) {
+    const { entry, member } = await this.#pending.of(peerId);
+    if (member !== undefined) return;
+    const over = await this.#pending.room();
+    if (over === undefined) {
       throw refused(peerId, 'too many wait to be approved already; come with a join token');
     }
+    const key = pendingKey(peerId);
     const grant = { roles: [], apps: [], labels: placeOf(request) };
     await this.#commit(
       {
-        expect: [{ key: memberKey(peerId), revision: 0 }],
-        put: [put(memberKey(peerId), this.#member(peerId, 'pending', grant, peerId, remote))],
+        expect: [{ key: memberKey(peerId), revision: 0 }, expectation(key, entry)],
+        put: [put(key, this.#member(peerId, 'pending', grant, peerId, remote))],
+        remove: over.filter((other) => other !== key),
       },
       { actor: peerId, action: 'member.ask', subject: peerId, detail: { remote } },
     );
@@ -199,11 +216,18 @@ export class Members {
           'it was revoked; let its host make a new identity and join with that',
         );
       }
-      const labels = { ...(before?.state === 'pending' ? before.labels : {}), ...grant.labels };
-      const remote = before?.remote ?? '';
+      const pending = await this.#pending.of(peerId);
+      const asked = before?.state === 'pending' ? before : pending.member;
+      const labels = { ...asked?.labels, ...grant.labels };
+      const remote = before?.remote ?? asked?.remote ?? '';
       const member = this.#member(peerId, 'member', { ...grant, labels }, actor, remote);
+      const { expect, remove } = noLongerPending(peerId, pending);
       await this.#commit(
-        { expect: [expectation(memberKey(peerId), entry)], put: [put(memberKey(peerId), member)] },
+        {
+          expect: [expectation(memberKey(peerId), entry), ...expect],
+          put: [put(memberKey(peerId), member)],
+          remove,
+        },
         {
           actor,
           action: 'member.approve',
@@ -216,7 +240,8 @@ export class Members {
   }
 
   /**
-   * Revokes a peer, member or not, for good: it is on the signed list from now on.
+   * Revokes a peer, member or not, for good: it is on the signed list from now on, as long as it may have a
+   * credential that is good. What was kept of its host goes with it.
    * @returns the new list
    */
   async revoke(peerId: string, actor: string): Promise<RevocationList> {
@@ -229,7 +254,8 @@ export class Members {
       const before = listEntry && this.#readList(listEntry);
       if (before?.peerIds.has(peerId) === true) return before;
       const number = (before?.number ?? 0) + 1;
-      const peerIds = [...(before?.peerIds ?? []), peerId];
+      const named = await stillNamed(this.#components, before, this.#init);
+      const peerIds = [...named, peerId];
       const text = signRevocations(fleetKey, { number, peerIds, issuedAt: timeText(now()) });
       const known = entry && parseEntry(memberSchema, entry);
       const member = this.#member(peerId, 'revoked', known ?? noGrant, actor, known?.remote ?? '');
@@ -237,6 +263,7 @@ export class Members {
         {
           expect: [expectation(memberKey(peerId), entry), expectation(revocationsKey, listEntry)],
           put: [put(memberKey(peerId), member), put(revocationsKey, { number, text })],
+          remove: [pendingKey(peerId), pinsKey(peerId), hostKey(peerId)],
         },
         { actor, action: 'member.revoke', subject: peerId, detail: { list: number } },
       );
@@ -258,27 +285,30 @@ export class Members {
     return this.#issue(peerId, member);
   }
 
+  /** A member, one that was revoked, or one that waits. */
   async get(peerId: string): Promise<Member | undefined> {
     const entry = await this.#components.store.get(memberKey(peerId));
-    return entry && parseEntry(memberSchema, entry);
+    if (entry !== undefined) return parseEntry(memberSchema, entry);
+    return (await this.#pending.of(peerId)).member;
   }
 
-  /** Members in the order of their peer ids. */
-  async list(page: { limit: number; after?: string | undefined }): Promise<MemberPage> {
-    const after = page.after === undefined ? undefined : memberKey(page.after);
-    const { entries } = await this.#components.store.list(memberPrefix, {
-      after,
-      limit: page.limit + 1,
-    });
-    const members = entries.map((entry) => parseEntry(memberSchema, entry));
-    const shown = members.slice(0, page.limit);
-    return { members: shown, next: members.length > page.limit ? shown.at(-1)?.peerId : undefined };
-  }
-
-  async #all(): Promise<Member[]> {
-    return (await listAll(this.#components.store, memberPrefix)).map((entry) =>
-      parseEntry(memberSchema, entry),
-    );
+  /** Members, and who waits, in the order of their peer ids. */
+  async list({ limit, after }: { limit: number; after?: string | undefined }): Promise<MemberPage> {
+    const [{ entries }, pending] = await Promise.all([
+      this.#components.store.list(memberPrefix, {
+        after: after === undefined ? undefined : memberKey(after),
+        limit: limit + 1,
+      }),
+      this.#pending.list({ after, limit: limit + 1 }),
+    ]);
+    const members = [...entries.map((entry) => parseEntry(memberSchema, entry)), ...pending];
+    members.sort((one, other) => (one.peerId < other.peerId ? -1 : 1));
+    const page = members.slice(0, limit);
+    return {
+      // Only now: a page goes as far as its last entry, whether that still waits or not.
+      members: page.filter((one) => one.state !== 'pending' || this.#pending.waits(one)),
+      next: members.length > limit ? page.at(-1)?.peerId : undefined,
+    };
   }
 
   #readList({ value }: Entry): RevocationList {

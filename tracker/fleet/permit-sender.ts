@@ -1,9 +1,13 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { Clock, Permit } from '../../src/control/index.ts';
-import { permitFor } from '../../src/policy/index.ts';
+import { permitFor, type FixableHost } from '../../src/policy/index.ts';
+import type { ReadStore } from '../store/index.ts';
+import { listAll, parseEntry } from './entries.ts';
+import { noPins, pinsPrefix, pinsSchema, type Pins } from './host-pins.ts';
 import type { ChannelRollouts, RolloutTable } from './rollout-table.ts';
 
 export interface PermitSenderComponents {
+  readonly store: ReadStore;
   readonly table: RolloutTable;
   readonly clock: Clock;
   readonly log: FastifyBaseLogger;
@@ -18,9 +22,9 @@ export interface PermitSenderInit {
 }
 
 /**
- * Tells the hosts of this tracker what they may do, by the rollouts as the store has them at that moment:
- * each time the store is asked first. So what was stopped is not renewed by a tracker that has not
- * heard of it, and a permit ends `permitLeaseMs` after the moment at which it was known to hold.
+ * Tells the hosts of this tracker what they may do, by the rollouts and pins as the store has them at
+ * that moment: each time the store is asked first. So what was stopped is not renewed by a tracker that
+ * has not heard of it, nor while nobody decides; and a permit ends `permitLeaseMs` after the moment at which it was known to hold.
  */
 export class PermitSender implements AsyncDisposable {
   readonly #components: PermitSenderComponents;
@@ -66,11 +70,15 @@ export class PermitSender implements AsyncDisposable {
     const byHost = new Map<string, Permit[]>();
     let isAnythingOpen = false;
     for (const channel of table.all) {
-      const told = permitsOf(channel, own, clock.now());
-      if (told.length === 0) continue;
+      // By what the host is told when it asks for the time: a date can be set, and that may be while it is asked.
+      const nowMs = clock.uptime();
+      // Who is not told to activate may be so when it is let go again.
+      if (permitsOf(channel, own, allFree, nowMs).length === 0) continue;
       isAnythingOpen = true;
+      const fixed = await this.#fixedIn(channel.app);
       // A newer state is told of by the watch, which kicks then.
       if (!(await table.isCurrent(channel))) continue;
+      const told = permitsOf(channel, own, fixed, nowMs);
       for (const { peerId, permit } of told) {
         byHost.set(peerId, [...(byHost.get(peerId) ?? []), permit]);
       }
@@ -80,6 +88,18 @@ export class PermitSender implements AsyncDisposable {
     return isAnythingOpen;
   }
 
+  /** What operators have fixed of hosts by now, for an app. */
+  async #fixedIn(app: string): Promise<FixedHosts> {
+    const pinned = new Map<string, Pins>();
+    for (const entry of await listAll(this.#components.store, pinsPrefix)) {
+      pinned.set(entry.key.slice(pinsPrefix.length), parseEntry(pinsSchema, entry));
+    }
+    return (peerId) => {
+      const { isHeld, pins } = pinned.get(peerId) ?? noPins;
+      return { isHeld, pin: Object.hasOwn(pins, app) ? pins[app] : undefined };
+    };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -87,17 +107,21 @@ export class PermitSender implements AsyncDisposable {
   }
 }
 
+type FixedHosts = (peerId: string) => FixableHost;
+const allFree: FixedHosts = () => ({ isHeld: false, pin: undefined });
+
 /** Of what several rollouts of a channel would tell a host only the newest counts. */
 function permitsOf(
   { app, channel, rollout, earlier }: ChannelRollouts,
   own: ReadonlySet<string>,
+  fixed: FixedHosts,
   nowMs: number,
 ): { readonly peerId: string; readonly permit: Permit }[] {
   const told: { peerId: string; permit: Permit }[] = [];
   const newestFirst = [rollout, ...earlier.toReversed()];
   for (const peerId of own) {
     for (const { state } of newestFirst) {
-      const permit = permitFor(state, peerId, nowMs);
+      const permit = permitFor(state, { id: peerId, ...fixed(peerId) }, nowMs);
       if (permit === undefined) continue;
       const { release, action, epoch } = permit;
       const validUntil = new Date(permit.validUntilMs).toISOString();

@@ -54,6 +54,9 @@ export const trackerAddressPrefix = 'tracker-addresses/';
 
 export const memberPrefix = 'members/';
 export const memberKey = (id: string): string => `${memberPrefix}${id}`;
+/** Who waits to be approved. Trackers of before kept those among the members; they are still read there. */
+export const pendingPrefix = 'pending/';
+export const pendingKey = (id: string): string => `${pendingPrefix}${id}`;
 export const tokenPrefix = 'tokens/';
 export const tokenKey = (id: string): string => `${tokenPrefix}${id}`;
 export const revocationsKey = 'revocations/current';

@@ -1,4 +1,5 @@
 import type {
+  FleetHostPins,
   FleetRollout,
   FleetRolloutAction,
   FleetRolloutHost,
@@ -16,6 +17,7 @@ import {
   type CommandContext,
   type OperatorOptions,
 } from '../../src/cli/index.ts';
+import { actOnce } from './rollout-acting.ts';
 
 const rolloutExamples = `
 Examples:
@@ -26,6 +28,8 @@ Examples:
 `;
 
 const hostExamples = `
+Holds and pins bind rollouts, and nothing else: a release without a plan is activated by each host by itself.
+
 Examples:
   tracker host hold 12D3Koo…
   tracker host pin 12D3Koo… web baf5rei…
@@ -88,7 +92,7 @@ function addAction<Options extends OperatorOptions>(
     .description(description)
     .action((app: string, channel: string, options: Options) =>
       withRollouts(options, async (rollouts, { output, signal }) => {
-        const after = await rollouts.act({ app, channel }, actionOf(options), { signal });
+        const after = await actOnce(rollouts, { app, channel }, actionOf(options), { signal });
         output.result(after, lineOf(after));
       }),
     );
@@ -98,24 +102,30 @@ function addAction<Options extends OperatorOptions>(
 export function addHostCommands(program: Command): void {
   const host = program
     .command('host')
-    .description('keep hosts as they are, whatever is released')
+    .description('keep hosts as they are, whatever rollouts do')
     .addHelpText('after', hostExamples);
   addOperatorOptions(host.command('hold <peer>'))
     .addHelpText('after', hostExamples)
-    .description('a host activates nothing until it is freed')
+    .description('no rollout moves a host until it is freed')
     .action((peerId: string, options: OperatorOptions) =>
       withRollouts(options, async (rollouts, { output, signal }) => {
         const pins = await rollouts.pin(peerId, { type: 'hold' }, { signal });
-        output.result({ peerId, ...pins }, `${peerId} is held`);
+        output.result(
+          { peerId, ...pins },
+          `${peerId} is held out of rollouts; a release without a plan moves it all the same`,
+        );
       }),
     );
   addOperatorOptions(host.command('pin <peer> <app> <image>'))
     .addHelpText('after', hostExamples)
-    .description('an app of a host stays on, or goes to, this image')
+    .description('of an app no rollout brings a host another image than this one')
     .action((peerId: string, app: string, imageId: string, options: OperatorOptions) =>
       withRollouts(options, async (rollouts, { output, signal }) => {
         const pins = await rollouts.pin(peerId, { type: 'pin', app, imageId }, { signal });
-        output.result({ peerId, ...pins }, `${app} of ${peerId} stays on ${imageId}`);
+        output.result(
+          { peerId, ...pins },
+          `no rollout brings ${app} of ${peerId} another image than ${imageId}; a release without a plan does`,
+        );
       }),
     );
   addOperatorOptions(host.command('free <peer>'))
@@ -128,9 +138,18 @@ export function addHostCommands(program: Command): void {
         const change =
           app === undefined ? ({ type: 'release' } as const) : ({ type: 'unpin', app } as const);
         const pins = await rollouts.pin(peerId, change, { signal });
-        output.result({ peerId, ...pins }, `${app ?? 'all'} of ${peerId} is free`);
+        output.result({ peerId, ...pins }, stillFixed(peerId, pins));
       }),
     );
+}
+
+/** What of a host is fixed, after some of it was freed. */
+export function stillFixed(peerId: string, { isHeld, pins }: FleetHostPins): string {
+  const pinned = Object.entries(pins).map(([app, imageId]) => `${app} pinned to ${imageId}`);
+  const fixed = [...(isHeld ? ['held'] : []), ...pinned];
+  if (fixed.length === 0) return `${peerId} is free`;
+  const remedy = pinned.length === 0 ? 'free it without --app' : 'free it with --app too';
+  return `${peerId} is still ${fixed.join(', ')}: ${remedy}`;
 }
 
 async function listRollouts(
@@ -157,7 +176,7 @@ async function showRollout(
         (page) => page.hosts,
       )
     : [];
-  const lines = [lineOf(rollout), ...hosts.map(hostLineOf)];
+  const lines = [lineOf(rollout), ...endOf(rollout), ...hosts.map(hostLineOf)];
   output.result({ ...rollout, ...(withHosts ? { hosts } : {}) }, lines.join('\n'));
 }
 
@@ -165,7 +184,7 @@ const lineOf = (rollout: FleetRollout): string =>
   [
     `${rollout.app}/${rollout.channel}`,
     `release ${rollout.release} (${rollout.version})`,
-    rollout.phase,
+    rollout.stopReason === undefined ? rollout.phase : `${rollout.phase} (${rollout.stopReason})`,
     `wave ${rollout.wave} of ${rollout.waves}`,
     `${rollout.tried} of ${rollout.total} tried`,
     `${rollout.failures} failed`,
@@ -176,8 +195,22 @@ const lineOf = (rollout: FleetRollout): string =>
       : [`is over: release ${rollout.supersededBy} has no plan, and goes to all hosts at once`]),
   ].join('  ');
 
-const hostLineOf = ({ peerId, standing, phase, failure, imageId, state }: FleetRolloutHost) =>
-  [peerId, standing, phase ?? '-', failure ?? '-', state ?? '-', imageId ?? '-'].join('  ');
+/** What becomes of hosts that are not on a release whose rollout was stopped. */
+const endOf = ({ phase, version }: FleetRollout): string[] =>
+  phase === 'aborted'
+    ? [
+        `nobody gets version ${version} any more, also who comes now: hosts stay on what they run, or on nothing; release again`,
+      ]
+    : [];
+
+const hostLineOf = (host: FleetRolloutHost): string => {
+  const { peerId, standing, phase, failure, imageId, state, unmet, reason } = host;
+  return [
+    ...[peerId, standing, phase ?? '-', failure ?? '-', state ?? '-', imageId ?? '-'],
+    ...(unmet === undefined ? [] : [`lacks ${unmet.join(', ')}`]),
+    ...(reason === undefined ? [] : [reason]),
+  ].join('  ');
+};
 
 /** Runs a command about rollouts. */
 const withRollouts = (

@@ -56,5 +56,7 @@ export function describeHost(host: HostView, state: RolloutState, nowMs: number)
       : { unreachableSince: new Date(unreachableSinceMs).toISOString() }),
     ...(report?.release === undefined ? {} : { imageId: report.release }),
     ...(report === undefined ? {} : { state: report.state }),
+    ...(report?.unmet === undefined ? {} : { unmet: [...report.unmet] }),
+    ...(report?.reason === undefined ? {} : { reason: report.reason }),
   };
 }

@@ -9,7 +9,8 @@ import type { RestRoute } from './route.ts';
 import type { WrongTokens } from './wrong-tokens.ts';
 
 export interface AdmissionComponents {
-  readonly operators: Operators;
+  /** Who calls, if it is an operator. */
+  readonly operators: Pick<Operators, 'identify'>;
   readonly wrongTokens: WrongTokens;
   readonly observer: CallObserver;
   /** Milliseconds since 1970. */

@@ -14,7 +14,13 @@ export {
   type IdempotencyRecords,
   type KeptAnswer,
 } from './idempotency-records.ts';
-export { Operators } from './operators.ts';
+export { callerAmong, Operators } from './operators.ts';
+export {
+  assertOperatorName,
+  maxOperators,
+  readOperators,
+  type Operator,
+} from './operator-files.ts';
 export { linkNext, pageOf, type Page } from './page.ts';
 export { defineRoute, eventsAnswer, jsonAnswer } from './route.ts';
 export type { RestMethod, RestRoute, RouteAccess, RouteCall, RouteDeclaration } from './route.ts';

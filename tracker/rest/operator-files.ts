@@ -19,7 +19,8 @@ export interface Operator {
   readonly expiresAt: Date | undefined;
 }
 
-const maxOperators = 1_000;
+/** So many operators there are, beside admin. */
+export const maxOperators = 1_000;
 const maxFileBytes = 4_096;
 const nameShape = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/;
 const fileShape = /^(.+)\.json$/;
@@ -46,7 +47,7 @@ export async function createOperator(
   name: string,
   init: { readonly now: Date; readonly ttlMs?: number | undefined },
 ): Promise<{ readonly operator: Operator; readonly token: string }> {
-  assertName(name);
+  assertOperatorName(name);
   const token = makeToken();
   const { now: createdAt, ttlMs } = init;
   const expiresAt = ttlMs === undefined ? undefined : new Date(createdAt.getTime() + ttlMs);
@@ -71,7 +72,7 @@ export async function createOperator(
  * @throws StorageError when it can't be removed
  */
 export async function revokeOperator(directory: string, name: string): Promise<void> {
-  assertName(name);
+  assertOperatorName(name);
   try {
     await rm(filePath(directory, name));
     await durable.syncDirectory(operatorsPath(directory));
@@ -167,7 +168,8 @@ async function makeDirectory(directory: string): Promise<void> {
   }
 }
 
-function assertName(name: string): void {
+/** @throws ConfigError CONFIG_INVALID */
+export function assertOperatorName(name: string): void {
   if (nameShape.test(name) && name !== adminName) return;
   const why =
     name === adminName

@@ -46,16 +46,7 @@ export class Operators {
    * @param nowMs milliseconds since 1970, by which tokens end
    */
   async identify(authorization: string | undefined, nowMs: number): Promise<string | undefined> {
-    const operators = await this.#current();
-    const token = bearerTokenOf(authorization);
-    const digest = digestOf(token ?? '');
-    let name: string | undefined;
-    for (const operator of operators) {
-      const isIt = timingSafeEqual(operator.digest, digest);
-      if (isIt && !isOver(operator, nowMs)) name = operator.name;
-    }
-    if (this.#components.adminToken.admits(authorization)) name = adminName;
-    return token === undefined ? undefined : name;
+    return callerAmong(await this.#current(), this.#components.adminToken, authorization, nowMs);
   }
 
   async #current(): Promise<readonly Operator[]> {
@@ -93,6 +84,24 @@ export class Operators {
       throw error;
     }
   }
+}
+
+/** Whose token an `authorization` header carries. Takes as long whosever it is. */
+export function callerAmong(
+  operators: Iterable<Operator>,
+  adminToken: AccessToken,
+  authorization: string | undefined,
+  nowMs: number,
+): string | undefined {
+  const token = bearerTokenOf(authorization);
+  const digest = digestOf(token ?? '');
+  let name: string | undefined;
+  for (const operator of operators) {
+    const isIt = timingSafeEqual(operator.digest, digest);
+    if (isIt && !isOver(operator, nowMs)) name = operator.name;
+  }
+  if (adminToken.admits(authorization)) name = adminName;
+  return token === undefined ? undefined : name;
 }
 
 const isOver = ({ expiresAt }: Operator, nowMs: number): boolean =>

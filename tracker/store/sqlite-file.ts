@@ -9,10 +9,10 @@ import { isBusy, sqliteReason } from './sqlite-errors.ts';
 import { expectMigrated, migrate } from './sqlite-migrations.ts';
 
 /**
- * Everything stops while SQLite waits for a lock, so it waits shortly. Nobody but a person with
- * another program holds one.
+ * Everything in this process stops while SQLite waits for a lock. So it waits where nothing is held up yet: at
+ * the start, and in a program that only reads. A tracker that runs asks again later instead.
  */
-const busyTimeoutMs = 100;
+const busyTimeoutMs = 1_000;
 
 const settings = `
   PRAGMA journal_mode = WAL;
@@ -42,7 +42,7 @@ export async function openSqliteFile(
   await (forReading ? findFile(path) : makeFile(path));
   const lock = forReading ? undefined : takeLock(path);
   try {
-    const db = openDatabase(path, { forReading });
+    const db = openDatabase(path, { forReading, waitMs: busyTimeoutMs });
     if (!forReading) await durable.syncDirectory(dirname(path));
     return { path, lock, db };
   } catch (error) {
@@ -52,21 +52,23 @@ export async function openSqliteFile(
 }
 
 /**
- * Opens the database alone, for who has the lock already.
+ * Opens the database alone, for who has the lock already. One that is written is never waited for afterwards.
+ * @param options waitMs: for how long to stand still when somebody has locked it
  * @throws ConfigError CONFIG_INVALID; StoreError STORE_FAILED
  */
 export function openDatabase(
   path: string,
-  { forReading }: { readonly forReading: boolean },
+  { forReading, waitMs }: { readonly forReading: boolean; readonly waitMs: number },
 ): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
-    db = new DatabaseSync(path, { timeout: busyTimeoutMs, readOnly: forReading });
+    db = new DatabaseSync(path, { timeout: waitMs, readOnly: forReading });
     if (forReading) {
       expectMigrated(db, path);
     } else {
       db.exec(settings);
       migrate(db, path);
+      db.exec('PRAGMA busy_timeout = 0');
     }
     return db;
   } catch (error) {

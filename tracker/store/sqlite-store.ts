@@ -1,5 +1,5 @@
 import { openDatabase, openSqliteFile, type SqliteFile } from './sqlite-file.ts';
-import { isIoError, sqliteReason } from './sqlite-errors.ts';
+import { isBusy, isIoError, sqliteReason } from './sqlite-errors.ts';
 import { SqliteTables, type HistoryBounds } from './sqlite-tables.ts';
 import { watchSqlite } from './sqlite-watch.ts';
 import {
@@ -31,10 +31,14 @@ export interface SqliteStoreInit {
   readonly history?: HistoryBounds | undefined;
   /** How often a store that takes no changes looks whether it could. */
   readonly probeIntervalMs?: number | undefined;
+  /** For how long changes wait for another program that has locked the database. */
+  readonly lockPatienceMs?: number | undefined;
 }
 
 const defaultHistory: HistoryBounds = { revisions: 10_000, bytes: 64 << 20 };
 const defaultProbeIntervalMs = 500;
+const defaultLockPatienceMs = 1_000;
+const lockedPauseMs = 10;
 /** A disk counts as free again when it takes what could not be written, and never less than this. */
 const leastProbeBytes = 64 << 10;
 /** What is written together is synced together; beyond this the next group begins. */
@@ -60,9 +64,13 @@ export class SqliteStore implements Store {
   /** Undefined while the database is closed, after the disk has failed. */
   #open: { readonly db: SqliteFile['db']; readonly tables: SqliteTables } | undefined;
   #pending: PendingCommit[] = [];
-  #flushing: NodeJS.Immediate | undefined;
+  /** Calls off the flush that is to come. */
+  #flushing: (() => void) | undefined;
+  /** Since when another program holds the lock, by a clock that nobody sets. */
+  #lockedSinceMs: number | undefined;
   #probing: NodeJS.Timeout | undefined;
   #probeBytes = leastProbeBytes;
+  #isEnding = false;
 
   private constructor(components: { readonly file: SqliteFile }, init: SqliteStoreInit) {
     this.#file = components.file;
@@ -153,7 +161,8 @@ export class SqliteStore implements Store {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing.signal.aborted) return;
-    clearImmediate(this.#flushing);
+    this.#flushing?.();
+    this.#isEnding = true;
     this.#flush();
     this.#closing.abort();
     clearTimeout(this.#probing);
@@ -181,9 +190,13 @@ export class SqliteStore implements Store {
     if (reason !== undefined) throw readOnly(reason);
     return await new Promise<number>((resolve, reject) => {
       this.#pending.push({ transaction, bytes, resolve, reject });
-      this.#flushing ??= setImmediate(() => {
+      if (this.#flushing !== undefined) return;
+      const immediate = setImmediate(() => {
         this.#flush();
       });
+      this.#flushing = () => {
+        clearImmediate(immediate);
+      };
     });
   }
 
@@ -210,8 +223,43 @@ export class SqliteStore implements Store {
         for (const { reject } of this.#pending.splice(0)) reject(readOnly(reason));
         return;
       }
-      this.#writeGroup(this.#takeGroup());
+      const begun = this.#begin();
+      if (begun === 'later') return;
+      if (begun) this.#writeGroup(this.#takeGroup());
     }
+  }
+
+  /**
+   * Takes the lock of the database. Where another program has it, the flush comes again: nothing else of this
+   * process is held up meanwhile.
+   * @returns false: the store is read-only from now on
+   */
+  #begin(): boolean | 'later' {
+    try {
+      this.#opened().db.exec('BEGIN IMMEDIATE');
+    } catch (error) {
+      if (isBusy(error) && this.#beginsAgainSoon()) return 'later';
+      this.#lockedSinceMs = undefined;
+      this.#turnReadOnly(error);
+      return false;
+    }
+    this.#lockedSinceMs = undefined;
+    return true;
+  }
+
+  /** @returns false: it has waited for long enough */
+  #beginsAgainSoon(): boolean {
+    const nowMs = performance.now();
+    this.#lockedSinceMs ??= nowMs;
+    const mostMs = this.#init.lockPatienceMs ?? defaultLockPatienceMs;
+    if (this.#isEnding || nowMs - this.#lockedSinceMs >= mostMs) return false;
+    const timer = setTimeout(() => {
+      this.#flush();
+    }, lockedPauseMs);
+    this.#flushing = () => {
+      clearTimeout(timer);
+    };
+    return true;
   }
 
   #takeGroup(): PendingCommit[] {
@@ -220,12 +268,12 @@ export class SqliteStore implements Store {
     return this.#pending.splice(0, end === -1 ? this.#pending.length : Math.max(end, 1));
   }
 
+  /** In the transaction that has begun. */
   #writeGroup(group: readonly PendingCommit[]): void {
     const { db, tables } = this.#opened();
     const answers: (() => void)[] = [];
     let isCommitting = false;
     try {
-      db.exec('BEGIN IMMEDIATE');
       let revision = tables.revision();
       for (const commit of group) {
         const unmet = tables.unmet(commit.transaction);
@@ -300,7 +348,7 @@ export class SqliteStore implements Store {
   }
 
   #reopen(): { readonly db: SqliteFile['db']; readonly tables: SqliteTables } {
-    const db = openDatabase(this.#file.path, { forReading: false });
+    const db = openDatabase(this.#file.path, { forReading: false, waitMs: 0 });
     return { db, tables: this.#tablesOf(db) };
   }
 

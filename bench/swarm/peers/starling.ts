@@ -102,7 +102,8 @@ async function makeMembers({ seed, hosts }: Stage) {
 
 async function release({ payload, ...stage }: Stage, tracker: SwarmTracker): Promise<void> {
   const to = ['release', channel.app, channel.name, payload.imageId, '--store', payload.store];
-  const how = ['--tracker', tracker.url, '--token-file', tracker.tokenPath, '--keys', tracker.keys];
+  const token = ['--token-file', tracker.tokenPath, '--token-in-clear'];
+  const how = ['--tracker', tracker.url, ...token, '--keys', tracker.keys];
   const process = stage.tracker.place.start('seeder release', ownProgram('seeder', ...to, ...how));
   await process.succeeded();
 }

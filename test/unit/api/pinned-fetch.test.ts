@@ -102,3 +102,11 @@ test('a file that holds no certificate is named', async () => {
   await writeFile(path, 'not a certificate');
   await expect(openPinnedFetch(path)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
 });
+
+test('of a certificate that nobody vouches for it is said how it is given', async () => {
+  const { url } = await serve((_request, response) => response.end());
+  await expect(new TrackerClient({}, { url }).health()).rejects.toMatchObject({
+    code: 'TRACKER_UNREACHABLE',
+    message: expect.stringMatching(/no authority .*--tracker-ca/) as string,
+  });
+});

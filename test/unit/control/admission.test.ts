@@ -1,5 +1,5 @@
 import { createHook } from 'node:async_hooks';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, vi } from 'vitest';
 import { newLibp2p } from '../../../src/control/libp2p-node.ts';
 import { Identity } from '../../../src/trust/sealed.ts';
 import {
@@ -7,11 +7,11 @@ import {
   ControlFleet,
   openMember,
   openNode,
+  signal,
+  test,
   waitFor,
 } from '../../tools/control-fleet.ts';
 import { parsePeerAddress } from '../../../src/control/addresses.ts';
-
-const { signal } = new AbortController();
 
 /** libp2p without our rules: it may try what it likes. */
 async function openStranger() {
@@ -48,8 +48,7 @@ function watchResources(): () => string[] {
   return () => [...open.values()];
 }
 
-test('nothing is left open when a node is closed', async () => {
-  const fleet = new ControlFleet();
+test('nothing is left open when a node is closed', async ({ fleet }) => {
   const left = watchResources();
   const [one, other] = [await openMember({ fleet }), await openMember({ fleet })];
   await one.connect(addressOf(other), { signal });
@@ -59,8 +58,7 @@ test('nothing is left open when a node is closed', async () => {
   await waitFor(() => expect(left()).toEqual([]));
 });
 
-test('two members know what the other has shown', async () => {
-  const fleet = new ControlFleet();
+test('two members know what the other has shown', async ({ fleet }) => {
   const [one, other] = [await openMember({ fleet }), await openMember({ fleet })];
   await one.connect(addressOf(other), { signal });
   expect(one.claimsOf(other.peerId)).toMatchObject({ peerId: other.peerId, roles: ['host'] });
@@ -71,20 +69,18 @@ test('two members know what the other has shown', async () => {
   ).toBe(2);
 });
 
-test('who does not prove the peer id of the address is not taken for it', async () => {
-  const fleet = new ControlFleet();
+test('who does not prove the peer id of the address is not taken for it', async ({ fleet }) => {
   const [one, other] = [await openMember({ fleet }), await openMember({ fleet })];
   const wrong = addressOf(other).replace(other.peerId, Identity.generate().peerId);
   await expect(one.connect(wrong, { signal })).rejects.toMatchObject({ code: 'PEER_CLOSED' });
   expect(other.members()).toEqual([]);
 });
 
-test.each([
-  ['of another fleet', (_: ControlFleet, id: string) => new ControlFleet().issue(id)],
-  ['of another peer', (fleet: ControlFleet) => fleet.issue(Identity.generate().peerId)],
-  ['that has expired', (fleet: ControlFleet, id: string) => fleet.issue(id, { ttlMs: -1 })],
-])('a credential %s is refused, and its owner is told why', async (_, make) => {
-  const fleet = new ControlFleet();
+test.for<[string, (fleet: ControlFleet, id: string) => string]>([
+  ['of another fleet', (_, id) => new ControlFleet().issue(id)],
+  ['of another peer', (fleet) => fleet.issue(Identity.generate().peerId)],
+  ['that has expired', (fleet, id) => fleet.issue(id, { ttlMs: -1 })],
+])('a credential %s is refused, and its owner is told why', async ([, make], { fleet }) => {
   const onRefused = vi.fn();
   const member = await openMember({ fleet, onRefused });
   const identity = Identity.generate();
@@ -106,8 +102,7 @@ test.each([
   );
 });
 
-test('a member does not take one of another fleet for a tracker', async () => {
-  const fleet = new ControlFleet();
+test('a member does not take one of another fleet for a tracker', async ({ fleet }) => {
   const foreign = new ControlFleet();
   vi.spyOn(foreign, 'verify').mockImplementation((text, peerId) => fleet.verify(text, peerId));
   const identity = Identity.generate();
@@ -119,8 +114,9 @@ test('a member does not take one of another fleet for a tracker', async () => {
   expect(host.members()).toEqual([]);
 });
 
-test('a stranger gets no stream but that of its credential, and is closed in time', async () => {
-  const fleet = new ControlFleet();
+test('a stranger gets no stream but that of its credential, and is closed in time', async ({
+  fleet,
+}) => {
   const onRefused = vi.fn();
   const member = await openMember({ fleet, sweepMs: 20, onRefused });
   await member.handle('/starling/session/1', () => undefined, { strangers: false, maxStreams: 2 });
@@ -142,8 +138,7 @@ test('a stranger gets no stream but that of its credential, and is closed in tim
   );
 });
 
-test('who is revoked is closed at once, and stays out', async () => {
-  const fleet = new ControlFleet();
+test('who is revoked is closed at once, and stays out', async ({ fleet }) => {
   const [tracker, host] = [await openMember({ fleet }), await openMember({ fleet })];
   const connection = await host.connect(addressOf(tracker), { signal });
   for (const { gossip } of [tracker, host]) {
@@ -160,8 +155,7 @@ test('who is revoked is closed at once, and stays out', async () => {
   });
 });
 
-test('a connection ends with its credential, unless a newer one is shown', async () => {
-  const fleet = new ControlFleet();
+test('a connection ends with its credential, unless a newer one is shown', async ({ fleet }) => {
   const tracker = await openMember({ fleet, role: 'tracker', sweepMs: 20 });
   const [renewed, forgotten] = [await openMember({ fleet }), await openMember({ fleet })];
   for (const host of [renewed, forgotten]) await host.connect(addressOf(tracker), { signal });
@@ -176,8 +170,7 @@ test('a connection ends with its credential, unless a newer one is shown', async
   await waitFor(() => expect(forgotten.members()).toEqual([]));
 });
 
-test('a credential that is not good does not replace the one that is', async () => {
-  const fleet = new ControlFleet();
+test('a credential that is not good does not replace the one that is', async ({ fleet }) => {
   const host = await openMember({ fleet });
   const { claims } = host;
   expect(() => host.setCredential(fleet.issue(Identity.generate().peerId))).toThrow(

@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { hintsTopic, type Hint } from '../../../src/control/hint.ts';
 import {
   Hints,
@@ -9,14 +9,14 @@ import {
 } from '../../../src/control/index.ts';
 import {
   addressOf,
-  ControlFleet,
   openMember,
   openNode,
+  signal,
+  test,
   waitFor,
 } from '../../tools/control-fleet.ts';
 import { seededRandom } from '../../tools/seeded-random.ts';
 
-const { signal } = new AbortController();
 const clock = systemClock;
 
 function hintsOf(node: ControlNode, init: Partial<HintsInit> = {}) {
@@ -35,8 +35,7 @@ const meshed = (...hosts: ReturnType<typeof hintsOf>[]) =>
     for (const { mesh } of hosts) expect(mesh().length).toBeGreaterThan(0);
   });
 
-test('hints go from host to host, also when the tracker is gone', async () => {
-  const fleet = new ControlFleet();
+test('hints go from host to host, also when the tracker is gone', async ({ fleet }) => {
   const tracker = hintsOf(await openMember({ fleet, role: 'tracker' }));
   const hosts: ReturnType<typeof hintsOf>[] = [];
   for (let index = 0; index < 4; index++) hosts.push(hintsOf(await openMember({ fleet })));
@@ -65,8 +64,9 @@ test('hints go from host to host, also when the tracker is gone', async () => {
   await waitFor(() => expect(hosts[3]!.heard).toEqual([news, { revocations: 9 }, news]));
 });
 
-test('what is malformed, too long or of a kind that is not known is not told', async () => {
-  const fleet = new ControlFleet();
+test('what is malformed, too long or of a kind that is not known is not told', async ({
+  fleet,
+}) => {
   const [liar, host] = [hintsOf(await openMember({ fleet })), hintsOf(await openMember({ fleet }))];
   await liar.node.connect(addressOf(host.node), { signal });
   await meshed(liar, host);
@@ -83,8 +83,7 @@ test('what is malformed, too long or of a kind that is not known is not told', a
   await waitFor(() => expect(host.heard).toEqual([{ settings: 'web', revision: 5 }]));
 });
 
-test('a peer passes on so many hints and no more', async () => {
-  const fleet = new ControlFleet();
+test('a peer passes on so many hints and no more', async ({ fleet }) => {
   const flood = hintsOf(await openMember({ fleet }));
   const rate = { perSecond: 0.001, burst: 5 };
   const host = hintsOf(await openMember({ fleet }), {});
@@ -97,8 +96,7 @@ test('a peer passes on so many hints and no more', async () => {
   await waitFor(() => expect(strict.heard).toHaveLength(5));
 });
 
-test('a host that goes is replaced by another of those that were named', async () => {
-  const fleet = new ControlFleet();
+test('a host that goes is replaced by another of those that were named', async ({ fleet }) => {
   const [one, other] = [await openMember({ fleet }), await openMember({ fleet })];
   const stranger = await openNode({ fleet });
   const node = await openMember({ fleet });

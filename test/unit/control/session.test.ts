@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { FramePipe } from '../../../src/control/frame-pipe.ts';
 import {
   PeerIntroductions,
@@ -18,14 +18,15 @@ import type { PeerError } from '../../../src/errors.ts';
 import { Identity } from '../../../src/trust/sealed.ts';
 import {
   addressOf,
-  ControlFleet,
+  type ControlFleet,
   openMember,
   openNode,
+  signal,
+  test,
   waitFor,
 } from '../../tools/control-fleet.ts';
 import { seededRandom } from '../../tools/seeded-random.ts';
 
-const { signal } = new AbortController();
 const clock = systemClock;
 
 const about = { version: '0', follows: [], settings: {}, addresses: [] };
@@ -95,8 +96,7 @@ const sessionOf = (server: SessionServer, node: ControlNode): Promise<HostSessio
     return found;
   });
 
-test('a host says hello and is welcomed, and both say what they have to', async () => {
-  const fleet = new ControlFleet();
+test('a host says hello and is welcomed, and both say what they have to', async ({ fleet }) => {
   const tracker = await openTracker(fleet);
   const node = await openMember({ fleet });
   const follows = [{ app: 'web', channel: 'stable' }];
@@ -119,8 +119,9 @@ test('a host says hello and is welcomed, and both say what they have to', async 
   expect(aheadMs).toBeGreaterThanOrEqual(-1);
 });
 
-test('of many reports of one channel the newest is sent, and again to the next tracker', async () => {
-  const fleet = new ControlFleet();
+test('of many reports of one channel the newest is sent, and again to the next tracker', async ({
+  fleet,
+}) => {
   const [first, second] = [await openTracker(fleet), await openTracker(fleet)];
   const node = await openMember({ fleet });
   const host = openSession(node, { trackers: [first.address, second.address] });
@@ -142,8 +143,7 @@ test('of many reports of one channel the newest is sent, and again to the next t
   expect(host.session.tracker).toBe(other.address);
 });
 
-test('a session comes back when its tracker does', async () => {
-  const fleet = new ControlFleet();
+test('a session comes back when its tracker does', async ({ fleet }) => {
   const identity = Identity.generate();
   const tracker = await openTracker(fleet, { identity });
   const node = await openMember({ fleet });
@@ -156,8 +156,24 @@ test('a session comes back when its tracker does', async () => {
   await sessionOf(again.server, node);
 });
 
-test('a newer session of a host ends the older one', async () => {
-  const fleet = new ControlFleet();
+test('a tracker is tried at once, and not after the pause, when there is something to look at', async ({
+  fleet,
+}) => {
+  const identity = Identity.generate();
+  const tracker = await openTracker(fleet, { identity });
+  const node = await openMember({ fleet });
+  const never = { firstMs: 3_600_000, mostMs: 3_600_000 };
+  const host = openSession(node, { trackers: [tracker.address], backoff: never });
+  await sessionOf(tracker.server, node);
+  await tracker.close();
+  await waitFor(() => expect(host.changes.at(-1)?.connected).toBe(false));
+  const listen = tracker.address.replace(/\/p2p\/.*/, '');
+  const again = await openTracker(fleet, { identity, listen });
+  host.session.lookNow();
+  await sessionOf(again.server, node);
+});
+
+test('a newer session of a host ends the older one', async ({ fleet }) => {
   const tracker = await openTracker(fleet);
   const identity = Identity.generate();
   const [one, other] = [
@@ -181,20 +197,19 @@ async function openPipe(node: ControlNode, address: string): Promise<FramePipe> 
   return new FramePipe(stream, { maxFrameBytes: 1 << 20 });
 }
 
-test.each([
-  ['garbage', (pipe: FramePipe) => pipe.send(Buffer.from([0, 0, 0, 2, 0x7b, 0x7b]))],
+test.for<[string, (pipe: FramePipe) => void]>([
+  ['garbage', (pipe) => pipe.send(Buffer.from([0, 0, 0, 2, 0x7b, 0x7b]))],
   [
     'a message that is too long',
-    (pipe: FramePipe) => {
+    (pipe) => {
       const header = Buffer.alloc(4);
       header.writeUInt32BE(maxMessageBytes + 1);
       pipe.send(header);
     },
   ],
-  ['a malformed message', (pipe: FramePipe) => pipe.send({ type: 'report', channels: [] })],
-  ['another hello', (pipe: FramePipe) => pipe.send({ type: 'hello', protocol: 1, ...about })],
-])('%s ends the session of who sent it, and no other', async (_, misbehave) => {
-  const fleet = new ControlFleet();
+  ['a malformed message', (pipe) => pipe.send({ type: 'report', channels: [] })],
+  ['another hello', (pipe) => pipe.send({ type: 'hello', protocol: 1, ...about })],
+])('%s ends the session of who sent it, and no other', async ([, misbehave], { fleet }) => {
   const tracker = await openTracker(fleet);
   const [liar, honest] = [await openMember({ fleet }), await openMember({ fleet })];
   openSession(honest, { trackers: [tracker.address] });
@@ -207,8 +222,7 @@ test.each([
   expect([...tracker.server.sessions.keys()]).toEqual([honest.peerId]);
 });
 
-test('messages of a later version are ignored, on both sides', async () => {
-  const fleet = new ControlFleet();
+test('messages of a later version are ignored, on both sides', async ({ fleet }) => {
   const tracker = await openTracker(fleet);
   const node = await openMember({ fleet });
   const pipe = await openPipe(node, tracker.address);
@@ -219,8 +233,7 @@ test('messages of a later version are ignored, on both sides', async () => {
   expect(tracker.server.sessions.size).toBe(1);
 });
 
-test('a session that does not begin with a hello is none', async () => {
-  const fleet = new ControlFleet();
+test('a session that does not begin with a hello is none', async ({ fleet }) => {
   const tracker = await openTracker(fleet);
   const pipe = await openPipe(await openMember({ fleet }), tracker.address);
   pipe.send({ type: 'renew' });
@@ -228,8 +241,7 @@ test('a session that does not begin with a hello is none', async () => {
   expect(tracker.server.sessions.size).toBe(0);
 });
 
-test('who is no member gets no session, and hears why', async () => {
-  const fleet = new ControlFleet();
+test('who is no member gets no session, and hears why', async ({ fleet }) => {
   const tracker = await openTracker(fleet);
   const host = openSession(await openNode({ fleet }), { trackers: [tracker.address] });
   await waitFor(() =>
@@ -242,8 +254,7 @@ test('who is no member gets no session, and hears why', async () => {
   expect(tracker.server.sessions.size).toBe(0);
 });
 
-test('a host that is revoked loses its session at once', async () => {
-  const fleet = new ControlFleet();
+test('a host that is revoked loses its session at once', async ({ fleet }) => {
   const tracker = await openTracker(fleet);
   const node = await openMember({ fleet });
   const host = openSession(node, { trackers: [tracker.address] });
@@ -259,8 +270,9 @@ test('a host that is revoked loses its session at once', async () => {
   );
 });
 
-test('a host that does not read loses its session at a bound, and others get all', async () => {
-  const fleet = new ControlFleet();
+test('a host that does not read loses its session at a bound, and others get all', async ({
+  fleet,
+}) => {
   const tracker = await openTracker(fleet, { maxBacklogBytes: 300_000 });
   const [deaf, honest] = [await openMember({ fleet }), await openMember({ fleet })];
   const host = openSession(honest, { trackers: [tracker.address] });
@@ -282,8 +294,7 @@ test('a host that does not read loses its session at a bound, and others get all
   expect([...tracker.server.sessions.keys()]).toEqual([honest.peerId]);
 });
 
-test('a tracker that is silent is left for another', async () => {
-  const fleet = new ControlFleet();
+test('a tracker that is silent is left for another', async ({ fleet }) => {
   const silent = await openMember({ fleet, role: 'tracker' });
   const welcome = { type: 'welcome', fleetTime: new Date().toISOString() };
   const accept = (stream: ConstructorParameters<typeof FramePipe>[0]) =>
@@ -296,8 +307,9 @@ test('a tracker that is silent is left for another', async () => {
   await waitFor(() => expect(host.session.tracker).toBe(tracker.address));
 });
 
-test('a host that is silent loses its session; one that says only that it is there does not', async () => {
-  const fleet = new ControlFleet();
+test('a host that is silent loses its session; one that says only that it is there does not', async ({
+  fleet,
+}) => {
   const tracker = await openTracker(fleet, { deadAfterMs: 900 });
   const [silent, quiet] = [await openMember({ fleet }), await openMember({ fleet })];
   openSession(quiet, { trackers: [tracker.address], heartbeatMs: 100 });
@@ -308,8 +320,7 @@ test('a host that is silent loses its session; one that says only that it is the
   expect([...tracker.server.sessions.keys()]).toEqual([quiet.peerId]);
 });
 
-test('a credential is renewed over the session before it ends', async () => {
-  const fleet = new ControlFleet();
+test('a credential is renewed over the session before it ends', async ({ fleet }) => {
   const tracker = await openTracker(fleet, {
     onMessage: (session, message) => {
       if (message.type !== 'renew') return;
@@ -329,8 +340,7 @@ test('a credential is renewed over the session before it ends', async () => {
   await waitFor(() => expect(session.claims.labels).toEqual({ n: '2' }));
 });
 
-test('hosts are told of each other, by their own addresses alone', async () => {
-  const fleet = new ControlFleet();
+test('hosts are told of each other, by their own addresses alone', async ({ fleet }) => {
   const tracker = await openTracker(fleet);
   const sessions = () => tracker.server.sessions.values();
   const introductions = new PeerIntroductions(

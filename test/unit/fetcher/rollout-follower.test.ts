@@ -1,7 +1,15 @@
 import { writeFile } from 'node:fs/promises';
 import { describe, expect, test, vi } from 'vitest';
 import type { Durability } from '../../../src/image/index.ts';
-import { makeImage, makePlace, makeScriptImage, signal, summary, type Place } from './fixture.ts';
+import {
+  makeImage,
+  makePlace,
+  makeScriptImage,
+  signal,
+  summary,
+  until,
+  type Place,
+} from './fixture.ts';
 import { leaseMs, notDurable, t0 } from './fleet/permits.ts';
 import { RolloutHost, World, type RolloutHostInit } from './rollout-host.ts';
 
@@ -35,7 +43,8 @@ describe('a release with a plan', () => {
     await host.state('waiting-for-permit');
     expect(host.follower.status().fault).toMatchObject({
       code: 'ACTIVATION_NOT_PERMITTED',
-      message: 'version 2 is here, and is not activated until its rollout permits it',
+      message:
+        'version 2 is here, and is not activated until its rollout permits it; if that was stopped, release again',
     });
     await host.tell(5, 'activate', two);
     await host.reported({ state: 'healthy', release: two.imageId, epoch: 5, acted: 5 });
@@ -123,6 +132,32 @@ describe('a release with a plan', () => {
     supplies.set('PORT', '8080');
     await host.tell(5, 'activate', two);
     await host.reported({ acted: 5, release: two.imageId, state: 'healthy' });
+  });
+
+  test('is said to lack values before it is permitted, and no more when they are there', async () => {
+    const place = await makePlace();
+    const supplies = new Map<string, string>();
+    const { host, world } = await runningHost(place, { activation: { init: { supplies } } });
+    const two = await makeImage(place, '2', { needs: { PORT: { type: 'port' } } });
+    await host.follow(two, plan);
+    const { unmet } = await host.reported({ prefetched: two.imageId });
+    expect(unmet).toEqual(['PORT']);
+    supplies.set('PORT', '8080');
+    world.changeSettings();
+    await until('nothing is missing', () => host.reports.at(-1)?.unmet === undefined);
+  });
+
+  test('that fails says why to the rollout', async () => {
+    const place = await makePlace();
+    const { host } = await runningHost(place);
+    const two = await makeScriptImage(place, '2', 'exit 3', {});
+    await host.follow(two, plan);
+    await host.state('waiting-for-permit');
+    expect(host.reports.at(-1)?.reason).toBeUndefined();
+    await host.tell(5, 'activate', two);
+    await host.state('failed');
+    const { reason } = await host.reported({ acted: 5, state: 'wentBack' });
+    expect(reason).toContain(host.follower.status().fault?.message.slice(0, 100));
   });
 
   test('is not begun again after a kill between noting it and beginning', async () => {

@@ -166,6 +166,11 @@ export class World {
     };
   }
 
+  changeSettings(): void {
+    this.#settingsChanged.resolve(undefined);
+    this.#settingsChanged = Promise.withResolvers();
+  }
+
   get settings(): { readonly changed: Promise<undefined> } {
     const changed = () => this.#settingsChanged.promise;
     return {

@@ -142,6 +142,36 @@ test('of each rack a few hosts, and always as many as may be, are connected to o
   );
 });
 
+/** Two racks of this size; of each host of the first its ties, and whether it stands for the rack. */
+function rackOf(hosts: number) {
+  const world = new World(hosts);
+  for (const rack of ['r1', 'r2']) {
+    for (let host = 0; host < hosts; host++) world.join('', rack);
+  }
+  return [...world.nodes].slice(0, hosts).map(([host, node]) => {
+    const isGateway = world.graph.slots(node)[0] !== undefined;
+    const near = world.ties(host).filter(({ level }) => level === 0);
+    return { host, isGateway, near: near.map(({ member }) => member) };
+  });
+}
+
+test('who stands for a rack has fewer neighbours in it, and takes none from the others', () => {
+  const rack = rackOf(300);
+  const gateways = rack.filter(({ isGateway }) => isGateway);
+  const standing = new Set(gateways.map(({ host }) => host));
+  expect(gateways).toHaveLength(6);
+  for (const { near } of gateways) {
+    expect(near.filter((host) => !standing.has(host)).length).toBeLessThanOrEqual(6);
+  }
+  const others = rack.filter(({ isGateway }) => !isGateway);
+  for (const { near } of others) expect(near.length).toBeLessThanOrEqual(8);
+  expect(others.filter(({ near }) => near.length === 8).length).toBeGreaterThan(280);
+});
+
+test('in a small rack each is connected to each, where there are others', () => {
+  for (const { near } of rackOf(9)) expect(near).toHaveLength(8);
+});
+
 test('a host of a large swarm has few neighbours, and is few steps away from all', () => {
   const world = new World(7);
   for (let host = 0; host < 5_000; host++) world.join('', '');

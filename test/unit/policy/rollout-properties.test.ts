@@ -11,7 +11,15 @@ const promisedMs = 5_000;
 
 const anyFate: fc.Arbitrary<Fate> = fc.record({
   takesMs: fc.constantFrom(0, 700, 2_500),
-  outcome: fc.constantFrom('healthy', 'healthy', 'healthy', 'wentBack', 'failed', 'never'),
+  outcome: fc.constantFrom(
+    'healthy',
+    'healthy',
+    'healthy',
+    'wentBack',
+    'failed',
+    'never',
+    'nothing',
+  ),
 });
 const goodFate: fc.Arbitrary<Fate> = fc.record({
   takesMs: fc.constantFrom(0, 700, 2_500),
@@ -64,6 +72,8 @@ const anyStep = fc.record({
     'wait',
     'dieBeforeStore',
     'dieBeforeSend',
+    'loseLeader',
+    'elect',
     'crash',
     'return',
     'sicken',
@@ -97,6 +107,8 @@ function take(world: RolloutWorld, { what, host: at }: Step): void {
   if (!host) return;
   if (what === 'dieBeforeStore') world.die('beforeStore');
   else if (what === 'dieBeforeSend') world.die('beforeSend');
+  else if (what === 'loseLeader') world.hasLeader = false;
+  else if (what === 'elect') world.hasLeader = true;
   else if (what === 'crash') host.downSinceMs ??= world.nowMs;
   else if (what === 'return') host.downSinceMs = undefined;
   else if (what === 'sicken') host.fallSick();
@@ -108,6 +120,21 @@ function take(world: RolloutWorld, { what, host: at }: Step): void {
   else if (what === 'pin') host.pin = 'old';
   else if (what === 'hold') host.isHeld = true;
   else if (what === 'free') [host.pin, host.isHeld] = [undefined, false];
+}
+
+/**
+ * What an operator says while permits are out that no host has heard, and perhaps nobody decides.
+ * Hosts hear again after what is promised. @returns until when they may begin, by the promise
+ */
+function atALostMoment(world: RolloutWorld, isLed: boolean, say: () => void): number {
+  world.isDeaf = true;
+  world.run(2);
+  world.hasLeader = isLed;
+  say();
+  const untilMs = world.nowMs + promisedMs;
+  world.run(promisedMs / tickMs + 1);
+  world.isDeaf = false;
+  return untilMs;
 }
 
 const anySteps = (...without: Step['what'][]) =>
@@ -191,6 +218,50 @@ test('no host activates outside the waves that are open', () => {
   );
 });
 
+// What the others do not do is done by rollouts alone: then the limit is that of all who are unavailable.
+test('no more hosts are unavailable than are allowed, where nobody fails by himself', () => {
+  fc.assert(
+    fc.property(
+      anyHosts(anyFate),
+      anyPlan,
+      anySteps('leave', 'join', 'crash', 'sicken'),
+      anyNetwork,
+      fc.integer(),
+      (sketch, plan, steps, network, seed) => {
+        const hosts = makeHosts(sketch);
+        const world = worldOf(seed, { channels: [hosts], plan, ...network });
+        const limit = sizeOf(plan.maxUnavailable, hosts.length);
+        for (const step of steps) {
+          take(world, step);
+          world.run(step.ticks, () => world.unavailable > limit);
+          expect(world.unavailable).toBeLessThanOrEqual(limit);
+        }
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+test('a host that can move without making more unavailable moves, whatever the room and the order', () => {
+  fc.assert(
+    fc.property(
+      anyHosts(goodFate, fc.constant('old')),
+      anyPlan,
+      fc.array(fc.nat(11), { minLength: 1, maxLength: 6 }),
+      fc.integer(),
+      (sketch, plan, sick, seed) => {
+        const hosts = makeHosts(sketch);
+        for (const at of sick) hosts[at % hosts.length]?.fallSick();
+        const world = worldOf(seed, { channels: [hosts], plan, ...perfect });
+        world.run(600, () => world.state.phase === 'done');
+        expect(world.state.phase).toBe('done');
+        expect(hosts.every(({ release }) => release === newRelease)).toBe(true);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
 // Nomad: the next hosts began while those before them were not healthy yet.
 test('a wave opens when all who were tried, and did not fail, have been healthy for the gate', () => {
   fc.assert(
@@ -225,28 +296,29 @@ test('a wave opens when all who were tried, and did not fail, have been healthy 
 });
 
 // Argo Rollouts: a paused rollout could not be aborted, and went on.
-test('after an abort no host activates any more but by the lease that it had', () => {
+test('after an abort no host activates any more but by the lease that it had, whoever decides', () => {
   fc.assert(
     fc.property(
       anyHosts(anyFate),
       anyPlan,
       anySteps('abort'),
+      fc.boolean(),
       anySteps('abort'),
       anyNetwork,
       fc.integer(),
-      (sketch, plan, before, after, network, seed) => {
+      (sketch, plan, before, isLed, after, network, seed) => {
         const hosts = makeHosts(sketch);
         const world = worldOf(seed, { channels: [hosts], plan, ...network });
         for (const step of before) {
           take(world, step);
           world.run(step.ticks);
         }
-        world.act({ type: 'abort' });
-        const untilMs = world.nowMs + promisedMs;
+        const untilMs = atALostMoment(world, isLed, () => world.act({ type: 'abort' }));
         for (const step of after) {
           take(world, step);
           world.run(step.ticks);
         }
+        world.hasLeader = true;
         world.run(10);
         expect(['goingBack', 'aborted']).toContain(world.state.phase);
         for (const { begun } of hosts) expect(begun.at(-1) ?? 0).toBeLessThanOrEqual(untilMs);
@@ -263,20 +335,21 @@ test('a pause lasts until somebody ends it, and nothing begins meanwhile', () =>
       anyHosts(goodFate),
       anyPlan,
       fc.nat(40),
+      fc.boolean(),
       anyNetwork,
       fc.integer(),
-      (sketch, plan, ticks, network, seed) => {
+      (sketch, plan, ticks, isLed, network, seed) => {
         const hosts = makeHosts(sketch);
         const patient = { ...plan, deadlineMs: 3_600_000 };
         const world = worldOf(seed, { channels: [hosts], plan: patient, ...network });
         world.run(ticks);
-        world.act({ type: 'pause' });
+        const untilMs = atALostMoment(world, isLed, () => world.act({ type: 'pause' }));
         const isPaused = world.state.phase === 'paused';
-        const untilMs = world.nowMs + promisedMs;
         world.run(200);
         if (!isPaused) return;
         expect(world.state.phase).toBe('paused');
         for (const { begun } of hosts) expect(begun.at(-1) ?? 0).toBeLessThanOrEqual(untilMs);
+        world.hasLeader = true;
         world.act({ type: 'resume' });
         world.run(2_000, () => world.state.phase === 'done');
         expect(world.state.phase).toBe('done');
@@ -313,7 +386,11 @@ test('a rollout ends whatever becomes of the activations, also with a network th
       (sketch, plan, lossShare, seed) => {
         const hosts = makeHosts(sketch);
         const network = { lossShare, delayMs: 400 };
-        const world = worldOf(seed, { channels: [hosts], plan, ...network });
+        // Who is left with nothing may take up all the room that others need to go back; that waits.
+        const isAnyLost = hosts.some(({ fate }) => fate.outcome === 'nothing');
+        const goBackOnAbort = plan.goBackOnAbort && !isAnyLost;
+        const ending = { ...plan, goBackOnAbort };
+        const world = worldOf(seed, { channels: [hosts], plan: ending, ...network });
         const isOver = () => world.state.phase === 'done' || world.state.phase === 'aborted';
         world.run(3_000, isOver);
         expect(isOver(), world.state.phase).toBe(true);
@@ -358,23 +435,26 @@ test('who is pinned or held does not begin to move', () => {
       anyPlan,
       fc.array(fc.nat(11), { minLength: 1, maxLength: 6 }),
       fc.nat(20),
+      fc.boolean(),
       anySteps('pin', 'hold', 'free', 'leave', 'join'),
       anyNetwork,
       fc.integer(),
-      (sketch, plan, fixed, ticks, steps, network, seed) => {
+      (sketch, plan, fixed, ticks, isLed, steps, network, seed) => {
         const hosts = makeHosts(sketch);
         const world = worldOf(seed, { channels: [hosts], plan, ...network });
         world.run(ticks);
-        for (const at of fixed) {
-          const host = hosts[at % hosts.length];
-          if (host && at % 2 === 0) host.pin = 'old';
-          else if (host) host.isHeld = true;
-        }
-        const untilMs = world.nowMs + promisedMs;
+        const untilMs = atALostMoment(world, isLed, () => {
+          for (const at of fixed) {
+            const host = hosts[at % hosts.length];
+            if (host && at % 2 === 0) host.pin = 'old';
+            else if (host) host.isHeld = true;
+          }
+        });
         for (const step of steps) {
           take(world, step);
           world.run(step.ticks);
         }
+        world.run(10);
         for (const { pin, isHeld, begun, wentBack } of hosts) {
           if (pin === undefined && !isHeld) continue;
           expect(begun.at(-1) ?? 0).toBeLessThanOrEqual(untilMs);

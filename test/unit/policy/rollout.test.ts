@@ -140,11 +140,69 @@ test('a host that is not healthy during the gate begins it anew', () => {
   expect(back.lookAgainAtMs).toBe(t0 + 17_000);
 });
 
+const nothing = { ...old, release: undefined, state: 'empty' } as const;
+
 test('on a first release the limit holds too', () => {
-  const nothing = { ...old, release: undefined, state: 'empty' } as const;
   const fleet = fleetOf(manyHosts(100, { report: nothing }));
   const state = start('waves=100% max-unavailable=5%');
   expect(activatable(state, fleet)).toHaveLength(5);
+});
+
+test('on a later release hosts that run nothing count as unavailable', () => {
+  const state = start('waves=100% max-unavailable=2');
+  const two = ['host 0', 'host 1'];
+  const missing = { ...nothing, isPrefetched: false };
+  const hosts = (report: HostReport | undefined) =>
+    fleetOf(manyHosts(8).map((host) => (two.includes(host.id) ? { ...host, report } : host)));
+  expect(unavailableHosts(state, hosts(missing))).toEqual(two);
+  expect(unavailableHosts(state, hosts(undefined))).toEqual(two);
+  expect(activatable(state, hosts(missing))).toEqual([]);
+  expect(activatable(state, hosts(nothing)).sort()).toEqual(two);
+});
+
+test('a host that a move has left with nothing counts, and its rollout does not wait for it for ever', () => {
+  const fleet = fleetOf(manyHosts(8));
+  const text = 'waves=100% max-unavailable=1 deadline=60s abort-on=8';
+  const first = decide(start(text), fleet, t0);
+  const [{ host = '' } = {}] = first.permits;
+  const left = answer(first.state, fleet, host, { release: undefined, state: 'empty' });
+  const noted = decide(first.state, left, t0 + 1_000);
+  expect(unavailableHosts(noted.state, left)).toEqual([host]);
+  expect(noted.permits).toEqual([]);
+  expect(decide(noted.state, left, t0 + 61_000).state.stopReason).toBe('deadline');
+});
+
+test('a release is not the first where somebody who moved ran something before', () => {
+  const fleet = fleetOf(manyHosts(2));
+  const { state } = decide(start('waves=100% max-unavailable=2 abort-on=8'), fleet, t0);
+  const moved = answer(state, fleet, 'host 0');
+  const left = answer(state, moved, 'host 1', { release: undefined, state: 'empty' });
+  expect(unavailableHosts(decide(state, left, t0).state, left)).toEqual(['host 1']);
+});
+
+test('a first release whose first activation fails leaves a host as it was', () => {
+  const fleet = fleetOf(manyHosts(3, { report: nothing }));
+  const first = decide(start('waves=100% max-unavailable=1 abort-on=3'), fleet, t0);
+  const [{ host = '' } = {}] = first.permits;
+  const failed = answer(first.state, fleet, host, { release: undefined, state: 'empty' });
+  const { permits } = decide(first.state, failed, t0 + 1_000);
+  expect(permits).toHaveLength(1);
+  expect(permits[0]?.host).not.toBe(host);
+});
+
+test('hosts that are sick anyhow move when they fill the room, wherever they stand in the order', () => {
+  const sick = ['host 3', 'host 11'];
+  const ids = names(20);
+  const fleet = fleetOf(
+    ids.map((id) => aHost(id, sick.includes(id) ? { report: { ...old, state: 'failed' } } : {})),
+  );
+  for (let number = 0; number < 20; number++) {
+    const text = 'waves=1,100% max-unavailable=5% gate=10s';
+    const state = { ...start(text), id: `rollout ${number}` };
+    const permitted = activatable(state, fleet);
+    expect(permitted).toHaveLength(1);
+    expect(sick).toContain(permitted[0]);
+  }
 });
 
 test('what is unavailable elsewhere in the app, unreachable, or unhealthy takes up room', () => {
@@ -183,6 +241,24 @@ test('a wave waits for hosts that fetch, until its deadline', () => {
   expect(ended.state.phase).toBe('done');
   const fetched = change(moved, 'b', () => ({ report: old }));
   expect(activatable(ended.state, fetched, t0 + 90_000)).toEqual(['b']);
+});
+
+test('a host whose image lacks values is not due, is waited for as one that fetches, and is said', () => {
+  const lacks = { ...old, unmet: ['API'] };
+  const fleet = fleetOf([aHost('a'), aHost('b', { report: lacks })]);
+  const first = decide(start('waves=100% max-unavailable=2 gate=0s deadline=60s'), fleet, t0);
+  expect(first.permits.map(({ host }) => host)).toEqual(['a']);
+  const moved = answer(first.state, fleet, 'a');
+  const waiting = decide(first.state, moved, t0 + 1_000);
+  expect([waiting.state.phase, waiting.lookAgainAtMs]).toEqual(['running', t0 + 60_000]);
+  expect(rolloutStatus(waiting.state, moved, t0 + 1_000)).toMatchObject({
+    waitsFor: 'settings',
+    total: 2,
+    standings: { tried: 1, unmet: 1 },
+  });
+  expect(decide(waiting.state, moved, t0 + 60_000).state.phase).toBe('done');
+  const met = change(moved, 'b', () => ({ report: old }));
+  expect(activatable(waiting.state, met, t0 + 2_000)).toEqual(['b']);
 });
 
 test('who comes during the gate waits for the next wave, and does not begin the gate anew', () => {

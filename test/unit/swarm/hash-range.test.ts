@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await reader[Symbol.asyncDispose]();
+  reader[Symbol.dispose]();
   await removeTree(directory);
 });
 

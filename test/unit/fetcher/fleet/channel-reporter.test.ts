@@ -26,12 +26,7 @@ const running: ChannelFacts['activation'] = {
 };
 
 const stateOf = (change: Partial<ChannelFacts['activation']>, newest = 'bimage1') =>
-  reportedState({
-    activation: { ...running, ...change },
-    newest,
-    prefetched: undefined,
-    preheated: [],
-  });
+  reportedState({ activation: { ...running, ...change }, newest });
 
 describe('a host is reported', () => {
   test('as healthy when its app is, or it has files alone', () => {
@@ -66,7 +61,14 @@ describe('a host is reported', () => {
 function makeReporter() {
   let number = 0;
   const state: { facts: ChannelFacts; heard: number; acted: number } = {
-    facts: { activation: running, newest: 'bimage1', prefetched: 'bimage1', preheated: [] },
+    facts: {
+      activation: running,
+      newest: 'bimage1',
+      prefetched: 'bimage1',
+      unmet: [],
+      reason: undefined,
+      preheated: [],
+    },
     heard: 4,
     acted: 3,
   };

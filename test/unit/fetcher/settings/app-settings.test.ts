@@ -153,6 +153,16 @@ describe('settings of an app', () => {
     expect(settings).toMatchObject({ revision: 9, keptRevision: 9 });
   });
 
+  test('that come shortly after each other are written once, and at the latest at the end', async () => {
+    const directory = await temporaryDirectory();
+    const settings = await openSettings(directory, { keepAfterMs: 60_000 });
+    const applied = [1, 2, 3].map((number) => settings.apply(revision(number)));
+    expect(settings).toMatchObject({ revision: 3, keptRevision: 0 });
+    await settings[Symbol.asyncDispose]();
+    expect(await Promise.all(applied)).toEqual(['new', 'new', 'new']);
+    expect(await openSettings(directory)).toMatchObject(revision(3));
+  });
+
   test('that can not be written hold all the same, and are written when they come again', async () => {
     const directory = await temporaryDirectory();
     await (await openSettings(directory)).apply(revision(1));

@@ -11,7 +11,7 @@ import { durable } from '../../../../src/image/index.ts';
 const [path = ''] = process.argv.slice(2);
 const settings = await AppSettings.open(
   { durability: durable, log: pino({ level: 'silent' }) },
-  { app: 'web', path, zone: '', supplies: new Map() },
+  { app: 'web', path, zone: '', supplies: new Map(), keepAfterMs: 0 },
 );
 for (let revision = settings.revision + 1; ; revision++) {
   await settings.apply({ revision, values: { DB: `http://db-${revision}/`.repeat(500) } });

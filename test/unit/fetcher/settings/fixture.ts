@@ -24,7 +24,10 @@ export async function openSettings(
   const { durability = notDurable, log = silent, ...more } = init;
   return await AppSettings.open(
     { durability, log },
-    { app: 'web', path: join(directory, 'web.json'), zone: '', supplies: new Map(), ...more },
+    {
+      ...{ app: 'web', path: join(directory, 'web.json'), zone: '', supplies: new Map() },
+      ...{ keepAfterMs: 0, ...more },
+    },
   );
 }
 

@@ -1,21 +1,9 @@
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { FleetClient, TrackerClient } from '../../../../src/api/index.ts';
 import { parseJoinToken } from '../../../../src/control/index.ts';
-import { Identity } from '../../../../src/trust/sealed.ts';
 import { createPublisher, runTracker, temporaryDirectory } from '../running-tracker.ts';
+import { runFleetTracker } from './fleet-tracker.ts';
 import { hostGrant, newPeer } from './open-members.ts';
-
-/** A tracker that has a fleet's key, and an operator's client of it. */
-async function runFleetTracker() {
-  const directory = await temporaryDirectory();
-  const { peerId: fleetId } = await Identity.open(join(directory, 'fleet.key'));
-  const control = { host: '127.0.0.1', port: 0, credentialMs: 60_000 };
-  const { rootPath } = await createPublisher();
-  const { tracker, token } = await runTracker({ directory, rootPath, control, udp: false });
-  const client = new TrackerClient({}, { url: tracker.url, token });
-  return { tracker, fleetId, client, fleet: new FleetClient({ tracker: client }) };
-}
 
 test('tokens, members and settings by REST', async () => {
   const { tracker, fleet, fleetId } = await runFleetTracker();
@@ -24,6 +12,10 @@ test('tokens, members and settings by REST', async () => {
     fleet: fleetId,
     trackers: tracker.fleet?.addresses.slice(0, 1),
   });
+  const { invitation } = await fleet.invitation();
+  const { secret, ...place } = parseJoinToken(created.token);
+  expect(secret).toBeDefined();
+  expect(parseJoinToken(invitation)).toEqual(place);
   expect(await fleet.tokens()).toMatchObject([{ id: created.id, by: 'admin' }]);
   await fleet.removeToken(created.id);
   expect(await fleet.tokens()).toEqual([]);

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { put } from '../../../../tracker/fleet/entries.ts';
+import { memberKey } from '../../../../tracker/fleet/records.ts';
 import { breakableStore } from './breakable-store.ts';
 import { heard, newImage, RolloutFleet, type FleetTracker } from './rollout-fleet.ts';
 
@@ -29,6 +31,23 @@ test('what does not change is not written again', async () => {
   const { revision } = await fleet.store.list('hosts/');
   await fleet.run(5_000);
   expect((await fleet.store.list('hosts/')).revision).toBe(revision);
+});
+
+test('of a host that is revoked nothing is written when its session ends', async () => {
+  const fleet = await RolloutFleet.open(2);
+  const tracker = await fleet.startTracker('one');
+  fleet.connect(fleet.hosts, tracker);
+  await fleet.run(2_000);
+  const [{ id } = { id: '' }] = fleet.hosts;
+  const { value = '' } = (await fleet.store.get(memberKey(id))) ?? {};
+  const revoked = { ...(JSON.parse(value) as object), state: 'revoked' };
+  await fleet.store.commit({ put: [put(memberKey(id), revoked)], remove: [`hosts/${id}`] });
+  await fleet.run(1_000);
+  fleet.connect(fleet.hosts, undefined);
+  await fleet.run(2_000);
+  const { entries } = await fleet.store.list('hosts/');
+  expect(entries.map(({ key }) => key)).toEqual([`hosts/${fleet.hosts[1]?.id}`]);
+  expect(JSON.parse(entries[0]?.value ?? '')).toMatchObject({ isHere: false });
 });
 
 test('the hosts of a tracker that died are unreachable after a while, unless they come elsewhere', async () => {

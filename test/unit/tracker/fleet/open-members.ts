@@ -8,10 +8,12 @@ import { SqliteStore } from '../../../../tracker/store/sqlite-store.ts';
 import { temporaryDirectory } from '../../../tools/with-temporary-directory.ts';
 
 export const startMs = Date.UTC(2026, 0, 1);
+/** For how long one waits to be approved. */
+export const pendingMs = 600_000;
 export const hostGrant = { roles: ['host' as const], apps: ['web'], labels: { rack: 'r1' } };
 
 /** Members of a new fleet on a store of its own, whose time only goes when the test says so. */
-export async function openMembers(init: { readonly maxPending?: number } = {}) {
+export async function openMembers(init: { readonly mostPending?: number } = {}) {
   const path = join(await temporaryDirectory(), 'store.db');
   const store = await SqliteStore.open({ path });
   onTestFinished(() => store[Symbol.asyncDispose]());
@@ -25,7 +27,7 @@ export async function openMembers(init: { readonly maxPending?: number } = {}) {
     createHash('sha512').update(String(drawn++)).digest().subarray(0, count);
   const members = new Members(
     { store, audit, fleetKey, now, randomBytes },
-    { credentialMs: 3_600_000, maxPending: init.maxPending ?? 10 },
+    { credentialMs: 3_600_000, pending: { most: init.mostPending ?? 10, keptMs: pendingMs } },
   );
   return { members, store, audit, fleetKey, clock };
 }

@@ -139,6 +139,22 @@ export class RolloutFleet {
     return tracker;
   }
 
+  /** Whoever is elected next, if somebody is, is dead. */
+  electNobody(): void {
+    const dead = new AbortController();
+    const isOver = new Promise<void>((resolve) => {
+      dead.signal.addEventListener('abort', () => resolve());
+    });
+    const electing = this.store.elect('rollouts', {
+      signal: dead.signal,
+      onElected: () => isOver,
+    });
+    onTestFinished(async () => {
+      dead.abort();
+      await electing.catch(() => undefined);
+    });
+  }
+
   /** Hosts get a session with a tracker; with none, they are heard no more. */
   connect(hosts: readonly SimulatedHost[], tracker: FleetTracker | undefined): void {
     for (const host of hosts) {
@@ -205,7 +221,7 @@ export class RolloutFleet {
   }
 
   #report(host: SimulatedHost): ChannelReport {
-    const { isPrefetched, release, ...report } = host.report(Date.now());
+    const { isPrefetched, release, unmet, ...report } = host.report(Date.now());
     const prefetched = isPrefetched ? this.releases[0]?.imageId : undefined;
     return {
       app: 'web',
@@ -213,6 +229,7 @@ export class RolloutFleet {
       ...report,
       ...(release === undefined ? {} : { release }),
       ...(prefetched === undefined ? {} : { prefetched }),
+      ...(unmet === undefined ? {} : { unmet: [...unmet] }),
     };
   }
 }

@@ -37,6 +37,33 @@ test('rollouts and their hosts are listed in pages, and told with what they wait
   expect(first.hosts[0]).toMatchObject({ phase: 'healthy', imageId: newImage });
 });
 
+test('a host that lacks values does not fail for it, and what it lacks is told', async () => {
+  const { fleet, tracker, rest } = await openRest();
+  const [host] = fleet.hosts;
+  if (!host) throw new Error('a fleet has hosts');
+  host.lacks = ['API'];
+  fleet.release(2, plan);
+  await fleet.run(15_000, () => fleet.count(newImage) === 3);
+  await fleet.run(3_000);
+  const { hosts } = (await rest.call({ url: '/v1/rollouts/web/stable/hosts' })).json<{
+    hosts: { peerId: string }[];
+  }>();
+  expect(hosts.find(({ peerId }) => peerId === host.id)).toMatchObject({
+    standing: 'unmet',
+    unmet: ['API'],
+    reason: 'it lacks values',
+  });
+  expect((await rest.call({ url: '/v1/rollouts/web/stable' })).json()).toMatchObject({
+    phase: 'running',
+    waitsFor: 'settings',
+    failures: 0,
+  });
+  host.lacks = undefined;
+  await fleet.run(15_000, () => fleet.count(newImage) === 4);
+  expect(tracker.driver.get('web', 'stable')?.rollout.state.phase).not.toBe('aborted');
+  expect(fleet.count(newImage)).toBe(4);
+});
+
 test('an action is taken by its name, or refused with a reason', async () => {
   const { fleet, rest } = await openRest();
   fleet.release(2, plan);
@@ -88,9 +115,10 @@ test('a host that is held, or pinned to another image, stays as it is until it i
   const pin = (peerId: string, payload: object) =>
     rest.call({ method: 'POST', url: `/v1/hosts/${peerId}/pins`, payload });
   await pin(held.id, { type: 'hold' });
-  expect((await pin(pinned.id, { type: 'pin', app: 'web', imageId: oldImage })).json()).toEqual({
+  const imageId = `b${'a'.repeat(58)}`;
+  expect((await pin(pinned.id, { type: 'pin', app: 'web', imageId })).json()).toEqual({
     isHeld: false,
-    pins: { web: oldImage },
+    pins: { web: imageId },
   });
   fleet.release(2, plan);
   await fleet.run(30_000, () => fleet.count(newImage) === 2);
@@ -100,6 +128,8 @@ test('a host that is held, or pinned to another image, stays as it is until it i
   await pin(pinned.id, { type: 'unpin', app: 'web' });
   await fleet.run(30_000, () => fleet.count(newImage) === 4);
   expect(fleet.count(newImage)).toBe(4);
+  const nonsense = { type: 'pin', app: 'web', imageId: 'nonsense' };
+  expect((await pin(pinned.id, nonsense)).statusCode).toBe(400);
   const nobody = '12D3KooWQ8tMcJKYKFZTLLVqmiDmf8Lhyc5p4yFLTL5h6YCmqYjM';
   expect((await pin(nobody, { type: 'hold' })).statusCode).toBe(400);
 });

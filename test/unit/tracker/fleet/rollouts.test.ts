@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Store } from '../../../../tracker/store/index.ts';
 import { listAudit, verifyAudit } from '../../../../tracker/audit/index.ts';
+import { HostPins } from '../../../../tracker/fleet/host-pins.ts';
 import { newImage, oldImage, RolloutFleet, type FleetTracker } from './rollout-fleet.ts';
 
 const plan = 'waves=1,50%,100% max-unavailable=2 gate=1s deadline=20s abort-on=2';
@@ -114,6 +115,55 @@ test('a tracker that has not heard of an abort renews nothing after it was ackno
     ...fleet.told.map(({ permit }) => Date.parse(permit.validUntil ?? '') - acknowledgedMs),
   );
   expect(longest).toBeLessThanOrEqual(4_000);
+});
+
+/** Hosts that are permitted and hear nothing, told by a tracker that hears of no change; nobody decides. */
+async function withoutLeader() {
+  const fleet = await RolloutFleet.open(6);
+  const leader = await fleet.startTracker('leader', { isShared: true });
+  fleet.electNobody();
+  const deaf = new DeafStore(fleet.store);
+  const late = await fleet.startTracker('late', { isShared: true, store: deaf.store });
+  fleet.connect(fleet.hosts, late);
+  for (const host of fleet.hosts) host.hear = () => undefined;
+  fleet.release(2, plan.replace('waves=1,', 'waves=2,'));
+  leader.driver.onReleases();
+  await fleet.run(10_000, () => fleet.told.length >= 4);
+  deaf.isDeaf = true;
+  await leader.close();
+  await fleet.run(2_000);
+  const permitted = [...new Set(fleet.told.map(({ peerId }) => peerId))];
+  expect(permitted).toHaveLength(2);
+  const toldSince = async (peerIds = permitted) => {
+    const before = fleet.told.length;
+    await fleet.run(10_000);
+    const since = fleet.told.slice(before);
+    return since.filter(({ peerId }) => peerIds.includes(peerId));
+  };
+  return { fleet, tracker: late, permitted, toldSince };
+}
+
+test.each(['abort', 'pause'] as const)(
+  'after an acknowledged %s no permit is renewed, also while nobody decides',
+  async (type) => {
+    const { tracker, toldSince } = await withoutLeader();
+    expect(await toldSince()).not.toEqual([]);
+    expect(await tracker.driver.act(at, { type }, 'anna')).toHaveProperty('channel');
+    expect(await toldSince()).toEqual([]);
+  },
+);
+
+test('who is held, or pinned to something else, is not told to activate, also while nobody decides', async () => {
+  const { fleet, tracker, permitted, toldSince } = await withoutLeader();
+  const pins = new HostPins({ store: fleet.store, audit: tracker.audit });
+  const [one = '', other = ''] = permitted;
+  await pins.change(one, { type: 'hold' }, 'anna');
+  expect(await toldSince([one])).toEqual([]);
+  expect(await toldSince([other])).not.toEqual([]);
+  await pins.change(other, { type: 'pin', app: 'web', imageId: oldImage }, 'anna');
+  expect(await toldSince()).toEqual([]);
+  await pins.change(one, { type: 'release' }, 'anna');
+  expect(await toldSince([one])).not.toEqual([]);
 });
 
 test('a newer release takes the place of the one before, whose hosts count until they have answered', async () => {

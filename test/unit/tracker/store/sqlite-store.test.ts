@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { SqliteStore, type SqliteStoreInit } from '../../../../tracker/store/sqlite-store.ts';
 import { put, readUntil, testSignal, testStoreContract } from '../../../tools/store-contract.ts';
@@ -82,9 +83,46 @@ describe('a store on SQLite', () => {
     await expect(open({ path: foreign })).rejects.toThrow('another program');
   });
 
+  test('waits for another program that locks it shortly, and holds nothing else up', async () => {
+    const path = join(await temporaryDirectory(), 'store.db');
+    const store = await open({ path, lockPatienceMs: 60_000 });
+    const states: boolean[] = [];
+    store.onStateChange(({ isWritable }) => states.push(isWritable));
+    const other = new DatabaseSync(path);
+    other.exec('BEGIN EXCLUSIVE');
+    let done = 0;
+    const commits = ['a', 'b'].map((key) => store.commit(put(key)).then(() => done++));
+    // Were the lock waited for in place, this would not come back before the patience is over.
+    for (let turns = 0; turns < 5; turns++) await delay(10);
+    expect(done).toBe(0);
+    expect((await store.list('')).entries).toEqual([]);
+    const late = store.commit(put('c'));
+    other.exec('COMMIT');
+    other.close();
+    await Promise.all([...commits, late]);
+    expect((await store.list('')).entries.map(({ key }) => key)).toEqual(['a', 'b', 'c']);
+    expect(states).toEqual([]);
+  });
+
+  test('refuses what waits for another program when it is closed', async () => {
+    const path = join(await temporaryDirectory(), 'store.db');
+    const store = await open({ path, lockPatienceMs: 60_000 });
+    const other = new DatabaseSync(path);
+    onTestFinished(() => {
+      other.close();
+    });
+    other.exec('BEGIN IMMEDIATE');
+    const waiting = expect(store.commit(put('a'))).rejects.toMatchObject({
+      code: 'STORE_READ_ONLY',
+    });
+    await delay(20);
+    await store[Symbol.asyncDispose]();
+    await waiting;
+  });
+
   test('takes no changes while another program locks it, and loses none that it took', async () => {
     const path = join(await temporaryDirectory(), 'store.db');
-    const store = await open({ path });
+    const store = await open({ path, lockPatienceMs: 30 });
     const states: boolean[] = [];
     store.onStateChange(({ isWritable }) => states.push(isWritable));
     await store.commit(put('before'));
