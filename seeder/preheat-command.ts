@@ -10,20 +10,23 @@ import {
   type Command,
   type OperatorOptions,
 } from '../src/cli/index.ts';
+import { ConfigError } from '../src/errors.ts';
 
 interface PreheatOptions extends OperatorOptions {
   readonly store: string;
   readonly app?: string;
   readonly to?: readonly string[];
+  readonly status?: boolean;
   readonly stop?: boolean;
 }
 
 const examples = `
-Seed the image first: hosts fetch it at once. Call it again to see how many have it.
+Seed the image first: hosts fetch it at once. Called again, it means the hosts that are named then.
 
 Examples:
   seeder preheat baf5rei… --to rack=r1 --tracker https://tracker:7070 --token-file token
-  seeder preheat baf5rei… --stop
+  seeder preheat baf5rei… --status --tracker https://tracker:7070 --token-file token
+  seeder preheat baf5rei… --stop --tracker https://tracker:7070 --token-file token
 `;
 
 export function addPreheatCommand(program: Command): void {
@@ -37,7 +40,10 @@ export function addPreheatCommand(program: Command): void {
       repeatable(new Option('--to <label=value>', 'only hosts with this label; all must hold')),
     )
     .addOption(new Option('--app <app>', "the app that it is of, if that is not the image's name"))
-    .addOption(new Option('--stop', 'tell no more hosts to fetch it'))
+    .addOption(
+      new Option('--status', 'change nothing; say how many have it').conflicts(['to', 'stop']),
+    )
+    .addOption(new Option('--stop', 'tell no more hosts to fetch it').conflicts('to'))
     .addOption(storeOption())
     .addHelpText('after', examples)
     .action((image: string, options: PreheatOptions) =>
@@ -48,6 +54,11 @@ export function addPreheatCommand(program: Command): void {
         const { imageId, tree } = await storedImage(image, options.store);
         const app = options.app ?? (await readManifest(tree)).name;
         const rollouts = new RolloutClient({ tracker: await openOperatorClient(options) });
+        if (options.status === true) {
+          const preheat = findPreheat(await rollouts.preheats({ signal }), { app, imageId });
+          output.result(preheat, lineOf(preheat));
+          return;
+        }
         if (options.stop === true) {
           await rollouts.endPreheat({ app, imageId }, { signal });
           output.result({ app, imageId }, `${imageId} is preheated no more`);
@@ -60,6 +71,17 @@ export function addPreheatCommand(program: Command): void {
         output.result(preheat, lineOf(preheat));
       }),
     );
+}
+
+/** @throws ConfigError CONFIG_INVALID when nobody preheats it */
+function findPreheat(
+  preheats: readonly FleetPreheat[],
+  { app, imageId }: { readonly app: string; readonly imageId: string },
+): FleetPreheat {
+  const found = preheats.find((one) => one.app === app && one.imageId === imageId);
+  if (found !== undefined) return found;
+  const what = `${imageId} of ${app} is not preheated: begin that without --status`;
+  throw new ConfigError('CONFIG_INVALID', what, { evidence: { app, imageId } });
 }
 
 const lineOf = ({ imageId, hosts, complete, unreachable }: FleetPreheat): string =>

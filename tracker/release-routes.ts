@@ -8,7 +8,6 @@ import {
 } from '../src/api/index.ts';
 import type { ReleasePush, ReleasePushed } from '../src/api/index.ts';
 import { RepositoryError, StarlingError } from '../src/errors.ts';
-import type { AuditLog } from './audit/index.ts';
 import type { TrackerMetrics } from './metrics.ts';
 import type { ReleaseStore } from './release-store.ts';
 import { defineRoute, jsonAnswer, type RestRoute } from './rest/index.ts';
@@ -16,8 +15,6 @@ import { defineRoute, jsonAnswer, type RestRoute } from './rest/index.ts';
 export interface ReleaseComponents {
   readonly releases: ReleaseStore;
   readonly metrics: TrackerMetrics;
-  /** Where each push is noted before it is taken; one that can't be noted is refused. */
-  readonly audit?: AuditLog | undefined;
 }
 
 const path = '/v1/releases';
@@ -38,10 +35,7 @@ const problems = {
   409: 'It does not go forward from what is served.',
 };
 
-/** What was pushed is judged after it: a refusal has an entry of its own. */
-const noted = { subject: 'tuf', outcome: 'done' } as const;
-
-const pushRelease = ({ releases, metrics, audit }: ReleaseComponents): RestRoute =>
+const pushRelease = ({ releases, metrics }: ReleaseComponents): RestRoute =>
   defineRoute({
     id: 'pushRelease',
     method: 'PUT',
@@ -60,14 +54,13 @@ const pushRelease = ({ releases, metrics, audit }: ReleaseComponents): RestRoute
     answer: jsonAnswer(releasePushedSchema, 'What is served now.'),
     problems,
     handle: async ({ body, operator: actor, note }) => {
-      await audit?.commit({}, { ...noted, actor, action: 'release.push' });
-      const pushed = await counted(metrics, () => pushUpdate(releases, body));
+      const pushed = await counted(metrics, () => pushUpdate(releases, body, actor));
       note(pushed);
       return pushed;
     },
   });
 
-const pushRoot = ({ releases, metrics, audit }: ReleaseComponents): RestRoute =>
+const pushRoot = ({ releases, metrics }: ReleaseComponents): RestRoute =>
   defineRoute({
     id: 'pushRoot',
     method: 'PUT',
@@ -82,8 +75,7 @@ const pushRoot = ({ releases, metrics, audit }: ReleaseComponents): RestRoute =>
     answer: jsonAnswer(rootPushedSchema, 'The root that is served now.'),
     problems,
     handle: async ({ body: { root, update }, operator: actor, note }) => {
-      await audit?.commit({}, { ...noted, actor, action: 'root.push' });
-      const rootVersion = await counted(metrics, () => releases.pushRoot(root, update));
+      const rootVersion = await counted(metrics, () => releases.pushRoot(root, update, { actor }));
       note({ rootVersion });
       return { rootVersion };
     },
@@ -118,8 +110,12 @@ async function counted<T>(metrics: TrackerMetrics, take: () => Promise<T>): Prom
   }
 }
 
-async function pushUpdate(releases: ReleaseStore, update: ReleasePush): Promise<ReleasePushed> {
-  const { summary } = await releases.push(update);
+async function pushUpdate(
+  releases: ReleaseStore,
+  update: ReleasePush,
+  actor: string,
+): Promise<ReleasePushed> {
+  const { summary } = await releases.push(update, { actor });
   const { timestampVersion, snapshotVersion, targetsVersion } = summary;
   return { timestampVersion, snapshotVersion, targetsVersion, releases: summary.releases.length };
 }

@@ -11,18 +11,13 @@ import {
   summarizeSet,
   verifyUpdate,
 } from '../src/trust/index.ts';
-import type {
-  ChannelName,
-  Expiry,
-  MetadataSet,
-  MetadataSummary,
-  Release,
-} from '../src/trust/index.ts';
+import type { ChannelName, Expiry, MetadataSet, MetadataSummary } from '../src/trust/index.ts';
 import type { MetadataUpdate, SigningKey } from '../src/trust/index.ts';
 import { durableFiles, storageError, temporarySuffix } from './durable-file.ts';
 import type { DurableFiles } from './durable-file.ts';
 import { loadSet } from './kept-set.ts';
 import { KeptRoots } from './kept-roots.ts';
+import { changedReleases, publicationOf, type Publication, type Publisher } from './publication.ts';
 import { parseTufFileName, tufFileName } from './release-files.ts';
 import type { TufFileName } from './release-files.ts';
 
@@ -60,8 +55,16 @@ export interface Published {
 
 /** Where several trackers agree on what is published. */
 export interface ReleaseShare {
-  /** @throws RepositoryError, StoreError: then it is not served */
-  commit(published: Published): Promise<void>;
+  /**
+   * @param publication none: the tracker has signed again by itself, and nothing else is new
+   * @throws RepositoryError, StoreError: then it is not served
+   */
+  commit(published: Published, publication?: Publication): Promise<void>;
+}
+
+export interface PushOptions {
+  /** Who pushes, for the audit log. */
+  readonly actor?: string | undefined;
 }
 
 /**
@@ -171,8 +174,10 @@ export class ReleaseStore {
    * @throws RepositoryError when it does not verify, is expired or does not move forward.
    * @throws StorageError when it can't be written: then the old set is served on.
    */
-  push(update: MetadataUpdate): Promise<CurrentSet> {
-    return this.#inTurn(() => this.#push(update));
+  push(update: MetadataUpdate, { actor }: PushOptions = {}): Promise<CurrentSet> {
+    return this.#inTurn(() =>
+      this.#push(update, actor === undefined ? undefined : { actor, action: 'release.push' }),
+    );
   }
 
   /**
@@ -192,13 +197,18 @@ export class ReleaseStore {
    * @throws RepositoryError when it is not the next one, or what came with it is refused: then nothing
    * is taken; StorageError when it can't be written.
    */
-  pushRoot(root: string, update: MetadataUpdate = {}): Promise<number> {
+  pushRoot(
+    root: string,
+    update: MetadataUpdate = {},
+    { actor }: PushOptions = {},
+  ): Promise<number> {
     return this.#inTurn(async () => {
       this.#roots.check(root);
       const next = this.#underRoot(root, update);
       const version = await this.#roots.add(root);
-      if (next !== undefined) await this.#publish(next);
-      else await this.#share?.commit(this.published);
+      const who = actor === undefined ? undefined : ({ actor, action: 'root.push' } as const);
+      if (next !== undefined) await this.#publish(next, who);
+      else await this.#share?.commit(this.published, who && this.#publication(who));
       return version;
     });
   }
@@ -232,13 +242,19 @@ export class ReleaseStore {
     return turn;
   }
 
-  #push(update: MetadataUpdate): Promise<CurrentSet> {
-    return this.#publish(this.#verified(this.root, update));
+  #push(update: MetadataUpdate, who?: Publisher): Promise<CurrentSet> {
+    return this.#publish(this.#verified(this.root, update), who);
   }
 
-  async #publish(next: MetadataSet): Promise<CurrentSet> {
-    await this.#share?.commit({ ...this.published, set: next });
+  async #publish(next: MetadataSet, who?: Publisher): Promise<CurrentSet> {
+    const publication = who && this.#publication(who, summarizeSet(next));
+    await this.#share?.commit({ ...this.published, set: next }, publication);
     return this.#serve(next);
+  }
+
+  #publication(who: Publisher, after = this.#current?.summary): Publication {
+    const before = this.#current?.summary;
+    return publicationOf(who, { before, after, rootVersion: this.#roots.newestVersion });
   }
 
   async #serve(next: MetadataSet): Promise<CurrentSet> {
@@ -248,7 +264,10 @@ export class ReleaseStore {
     const current = { set: next, summary };
     this.#current = current;
     await this.#tidy();
-    const channels = changedChannels(before, summary.releases);
+    const channels = changedReleases(before, summary.releases).map(({ app, channel }) => ({
+      app,
+      channel,
+    }));
     for (const listener of this.#listeners) listener(channels);
     return current;
   }
@@ -373,19 +392,3 @@ const notOnline = (): RepositoryError =>
     'What was pushed has no snapshot and timestamp, and root does not let this tracker sign them: push all of the set, signed by the keys of snapshot and timestamp, or let root name the tracker\'s key for both ("seeder keys init --online", "seeder keys rotate online")',
     { evidence: { role: 'snapshot' } },
   );
-
-/** Whose image is another than before. */
-const changedChannels = (
-  before: readonly Release[],
-  now: readonly Release[],
-): readonly ChannelName[] => {
-  const known = new Set(
-    before.map(({ app, channel, imageId, release }) => [app, channel, imageId, release].join(' ')),
-  );
-  return now
-    .filter(
-      ({ app, channel, imageId, release }) =>
-        !known.has([app, channel, imageId, release].join(' ')),
-    )
-    .map(({ app, channel }) => ({ app, channel }));
-};

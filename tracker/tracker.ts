@@ -51,6 +51,7 @@ import {
   type CallObserver,
   type RestRoute,
 } from './rest/index.ts';
+import { leadAgain } from './store/index.ts';
 import { swarmRoutes } from './swarm-routes.ts';
 import { SwarmTable } from './swarm-table.ts';
 import { SwarmWatches } from './swarm-watches.ts';
@@ -87,6 +88,9 @@ export interface Tracker {
   readonly tokenPath: string;
   [Symbol.asyncDispose](): Promise<void>;
 }
+
+/** An election that has failed is followed by another after this time. */
+const electAgainMs = 1_000;
 
 interface Parts {
   readonly config: TrackerConfig;
@@ -191,22 +195,15 @@ async function shareReleases(
   { releases, log }: Parts,
   { fleet, resources }: OpenedFleet,
 ): Promise<void> {
-  const shared = new SharedReleases({ store: fleet.store, releases, log });
+  const { store, audit, watches } = fleet;
+  const shared = new SharedReleases({ store, audit, releases, log });
   await shared.start();
-  const ending = new AbortController();
-  const following = shared.follow(ending.signal).catch((error: unknown) => {
-    if (!ending.signal.aborted)
-      log.error({ err: error }, 'releases of other trackers are not followed');
-  });
+  await shared.follow(watches);
   resources.defer(
     releases.onRelease((channels) => {
       fleet.tellNews(channels);
     }),
   );
-  resources.defer(async () => {
-    ending.abort();
-    await following;
-  });
 }
 
 interface Servers {
@@ -248,12 +245,12 @@ async function addRoutes(
   const routes = watchRoutes(app);
   addAnnounceRoutes(app, announces);
   addBatchRoutes(app, { announcer, metrics });
-  addHealthRoutes(app, { releases, metrics });
+  addHealthRoutes(app, { releases, metrics, blind: () => opened?.fleet.blind ?? [] });
   await addTufRoutes(app, releases);
   const shared = opened && (await openFleetOperators(parts, opened));
   const operators = shared ?? parts.operators;
   const declared = [
-    ...releaseRoutes({ releases, metrics, audit: opened?.fleet.audit }),
+    ...releaseRoutes({ releases, metrics }),
     ...swarmRoutes({ swarms, watches, monotonicMs }),
     ...(opened === undefined ? [] : fleetRoutes(opened)),
     ...(shared === undefined ? [] : operatorRoutes(shared)),
@@ -320,7 +317,11 @@ function running(
 ): Tracker {
   let closed: Promise<void> | undefined;
   const ending = new AbortController();
-  const resigning = resignAlone(resigner, listening.fleet, ending.signal);
+  const resigning = resignAlone({ resigner, log }, listening.fleet, ending.signal).catch(
+    (error: unknown) => {
+      log.error({ err: error }, 'snapshot and timestamp are not signed again any more');
+    },
+  );
   const close = () => {
     signal?.removeEventListener('abort', onAbort);
     ending.abort();
@@ -354,13 +355,19 @@ function running(
 
 /** Of several trackers one signs again: no version of a file may have two contents. */
 async function resignAlone(
-  resigner: Resigner,
+  { resigner, log }: Pick<Parts, 'resigner' | 'log'>,
   opened: OpenedFleet | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   if (opened === undefined) return await resigner.run(signal);
-  const onElected = (elected: AbortSignal) => resigner.run(AbortSignal.any([elected, signal]));
-  await opened.fleet.store.elect('resigner', { signal, onElected });
+  await leadAgain(opened.fleet.store, 'resigner', {
+    signal,
+    againMs: electAgainMs,
+    onElected: (elected) => resigner.run(AbortSignal.any([elected, signal])),
+    onFailed: (error) => {
+      log.error({ err: error }, 'who signs again can not be agreed on: it is tried again');
+    },
+  });
 }
 
 /** Requests under way get some time to end; then their connections are cut. */

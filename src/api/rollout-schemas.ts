@@ -27,6 +27,8 @@ export const rolloutSchema = z
     phase: z.enum(['running', 'paused', 'done', 'goingBack', 'aborted']),
     /** Why it was stopped. */
     stopReason: z.string().optional(),
+    /** A newer release of the channel, by its number, that has no plan: hosts take it without a permit. */
+    supersededBy: count.optional(),
     goesBack: z.boolean(),
     /** The newest wave that is open, counted from 1, and how many there are. */
     wave: count,

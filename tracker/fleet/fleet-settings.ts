@@ -95,7 +95,7 @@ export class FleetSettings {
       if (fault === undefined) continue;
       throw new ConfigError(
         'CONFIG_INVALID',
-        `${name} of ${app} ${fault}: an image that is released needs a ${type}. Nothing was changed`,
+        `${name} of ${app} ${fault}: an image that is released needs a value of type ${type}. Nothing was changed`,
         { evidence: { app, name, type } },
       );
     }

@@ -9,7 +9,6 @@ import {
   JoinServer,
   type Clock,
   type Hint,
-  type HostSession,
   type TrackerMessage,
 } from '../../src/control/index.ts';
 import { isNeedType, type NeedType } from '../../src/image/index.ts';
@@ -33,6 +32,7 @@ import { HostTable } from './host-table.ts';
 import { NewestRevocations } from './newest-revocations.ts';
 import { Preheats } from './preheats.ts';
 import { RolloutDriver } from './rollouts.ts';
+import { Watches } from './watches.ts';
 
 export interface FleetComponents {
   readonly store: Store;
@@ -78,6 +78,8 @@ export class Fleet implements AsyncDisposable {
   readonly audit: AuditLog;
   readonly store: Store;
   readonly pins: HostPins;
+  /** What this tracker follows of what others change. */
+  readonly watches: Watches;
   readonly clock: Clock;
   readonly #components: FleetComponents;
   readonly #init: FleetInit;
@@ -92,6 +94,7 @@ export class Fleet implements AsyncDisposable {
   #hints!: Hints;
   #rollouts!: RolloutDriver;
   #preheats!: Preheats;
+  #hosts!: HostTable;
 
   private constructor(components: FleetComponents, init: FleetInit, fleetKey: Identity) {
     this.#components = components;
@@ -101,6 +104,7 @@ export class Fleet implements AsyncDisposable {
     this.store = store;
     this.clock = clock;
     this.audit = new AuditLog({ store, now: clock.now });
+    this.watches = new Watches(components);
     this.#revocations = new NewestRevocations({ fleetId: fleetKey.peerId });
     const needTypes = (app: string, name: string) => needTypesOf(components.releases(), app, name);
     this.settings = new FleetSettings({ store, audit: this.audit, needTypes });
@@ -185,9 +189,14 @@ export class Fleet implements AsyncDisposable {
     return this.#preheats;
   }
 
-  /** The hosts that have a session with this tracker. */
-  get sessions(): ReadonlyMap<string, HostSession> {
-    return this.#sessions.byPeer;
+  /** What this tracker does not hear of now, as prefixes of the store: then it is not ready. */
+  get blind(): readonly string[] {
+    return [this.watches, this.#hosts, this.#rollouts].flatMap(({ blind }) => blind);
+  }
+
+  /** Whether a member has a session with a tracker, whichever. */
+  isConnected(peerId: string): boolean {
+    return this.#sessions.byPeer.has(peerId) || this.#hosts.isConnected(peerId);
   }
 
   async #start(own: Identity): Promise<void> {
@@ -248,13 +257,20 @@ export class Fleet implements AsyncDisposable {
       },
     );
     this.#resources.use(joining);
-    this.#watch(settingsPrefix, (change) => {
-      this.#onSettings(change);
+    await this.watches.follow(settingsPrefix, {
+      onChange: (change) => {
+        this.#onSettings(change);
+      },
     });
-    this.#watch(revocationsKey, (change) => {
-      this.#onRevocations(change);
+    await this.watches.follow(revocationsKey, {
+      onChange: (change) => {
+        this.#onRevocations(change);
+      },
     });
-    this.#watch(trackerAddressPrefix, () => void this.#tellTrackers());
+    await this.watches.follow(trackerAddressPrefix, {
+      onChange: () => undefined,
+      onBatch: () => void this.#tellTrackers(),
+    });
     await this.#tellAddresses();
     log.info({ fleet: this.fleetId, addresses: this.addresses }, 'the control plane listens');
   }
@@ -268,39 +284,26 @@ export class Fleet implements AsyncDisposable {
     const trackerId = `${peerId}.${randomBytes(4).toString('hex')}`;
     const { isShared } = this.#init;
     const hosts = this.#resources.use(await HostTable.open(common, { trackerId, isShared }));
+    this.#hosts = hosts;
     this.#rollouts = this.#resources.use(
       await RolloutDriver.open(
         { ...common, hosts, releases },
         { send: (host, permits) => this.#tell(host, { type: 'permits', permits: [...permits] }) },
       ),
     );
-    const preheats = new Preheats(
-      { ...common, hosts },
-      { send: (host, images) => this.#tell(host, { type: 'preheat', images: [...images] }) },
+    this.#preheats = this.#resources.use(
+      new Preheats(
+        { ...common, hosts, watches: this.watches },
+        { send: (host, images) => this.#tell(host, { type: 'preheat', images: [...images] }) },
+      ),
     );
-    preheats.start((error) => {
-      log.error({ err: error }, 'preheats can not be followed any more');
-    });
-    this.#preheats = this.#resources.use(preheats);
+    await this.#preheats.start();
     return hosts;
   }
 
   /** To a host that is not here nothing is said: it hears what holds when it comes. */
   #tell(peerId: string, message: TrackerMessage): void {
     this.#sessions.byPeer.get(peerId)?.send(message);
-  }
-
-  /** Follows what any tracker changes. */
-  #watch(prefix: string, onChange: (change: Change) => void): void {
-    const { signal } = this.#closing;
-    const watching = (async () => {
-      for await (const batch of this.store.watch(prefix, { signal })) {
-        for (const change of batch) onChange(change);
-      }
-    })().catch((error: unknown) => {
-      if (!signal.aborted) this.#components.log.error({ err: error, prefix }, 'a watch has ended');
-    });
-    this.#resources.defer(() => watching);
   }
 
   /** Tells hosts, by sessions and by hints, that these channels may name other images. */
@@ -368,6 +371,7 @@ export class Fleet implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
+    await this.watches[Symbol.asyncDispose]();
     await this.#resources.disposeAsync();
   }
 }

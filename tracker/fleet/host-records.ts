@@ -5,7 +5,8 @@ import { channelReportSchema } from '../../src/control/index.ts';
 
 const name = z.string().min(1).max(100);
 
-export const hostRecordSchema = z.strictObject({
+/** A newer tracker may say more. */
+export const hostRecordSchema = z.object({
   /** The tracker that has, or had, a session with it: another one after each start. */
   tracker: z.string().min(1).max(100),
   isHere: z.boolean(),

@@ -1,14 +1,16 @@
 import type { FastifyBaseLogger } from 'fastify';
+import type * as z from 'zod';
 import type { ChannelReport, Clock, HostSession } from '../../src/control/index.ts';
 import type { HostView } from '../../src/policy/index.ts';
 import { matchesApp } from '../../src/trust/sealed.ts';
-import type { Change, Store } from '../store/index.ts';
+import type { Entry, Store } from '../store/index.ts';
 import { parseEntry } from './entries.ts';
 import { noPins, pinsPrefix, pinsSchema, type Pins } from './host-pins.ts';
 import { hostPrefix, hostRecordSchema, type HostRecord } from './host-records.ts';
 import { HostWriter } from './host-writer.ts';
-import { memberPrefix, memberSchema, type Member } from './records.ts';
+import { memberPrefix, memberSchema } from './records.ts';
 import { TrackerPulse } from './tracker-pulse.ts';
+import { Watches } from './watches.ts';
 
 export interface HostTableComponents {
   readonly store: Store;
@@ -62,6 +64,8 @@ export interface PreheatTarget {
 interface StoredHost {
   readonly record: HostRecord;
   readonly revision: number;
+  /** When this tracker heard of it, by its own clock: those of other machines say something else. */
+  readonly heardMs: number;
 }
 
 /**
@@ -72,17 +76,16 @@ export class HostTable implements AsyncDisposable {
   readonly #components: HostTableComponents;
   readonly #init: HostTableInit;
   readonly #timings: HostTimings;
-  readonly #closing = new AbortController();
+  readonly #watches: Watches;
   readonly #pulse: TrackerPulse;
   readonly #writer: HostWriter;
-  readonly #members = new Map<string, Member>();
+  readonly #members = new Map<string, KnownMember>();
   readonly #pins = new Map<string, Pins>();
   readonly #stored = new Map<string, StoredHost>();
   /** Hosts with a session here. */
   readonly #own = new Map<string, HostRecord>();
   readonly #sessions = new Map<string, HeardHost>();
   readonly #listeners = new Set<(change: HostChange) => void>();
-  readonly #watching: Promise<void>[] = [];
   #unreachable = '';
   #looking: NodeJS.Timeout | undefined;
 
@@ -90,7 +93,15 @@ export class HostTable implements AsyncDisposable {
     this.#components = components;
     this.#init = init;
     this.#timings = { ...defaultHostTimings, ...init.timings };
-    this.#pulse = new TrackerPulse(components, { ...init, ...this.#timings });
+    // Then who decides is to give that up.
+    const onBlind = () => {
+      this.#tell();
+    };
+    this.#watches = new Watches(components, { onBlind });
+    this.#pulse = new TrackerPulse(
+      { ...components, watches: this.#watches },
+      { ...init, ...this.#timings },
+    );
     this.#writer = new HostWriter(components, {
       gatherMs: this.#timings.gatherMs,
       recordOf: (peerId) => this.#toWrite(peerId),
@@ -101,16 +112,16 @@ export class HostTable implements AsyncDisposable {
   static async open(components: HostTableComponents, init: HostTableInit): Promise<HostTable> {
     const table = new HostTable(components, init);
     const whole = [
-      table.#watch(hostPrefix, table.#stored, (change) => {
-        table.#onHost(change);
+      table.#follow(hostPrefix, table.#stored, (peerId, change) => {
+        table.#onHost(peerId, change);
       }),
-      table.#watch(memberPrefix, table.#members, (change) => {
-        const member = parseEntry(memberSchema, { ...change, value: change.value ?? '' });
-        table.#members.set(member.peerId, member);
+      table.#follow(memberPrefix, table.#members, (peerId, change) => {
+        table.#members.set(peerId, parseEntry(knownMemberSchema, change));
       }),
-      table.#watch(pinsPrefix, table.#pins, (change) => {
-        const pins = parseEntry(pinsSchema, { ...change, value: change.value ?? '' });
-        table.#pins.set(change.key.slice(pinsPrefix.length), pins);
+      table.#follow(pinsPrefix, table.#pins, (peerId, change) => {
+        // Whom a newer tracker has fixed in a way that is not known here stays as it is.
+        table.#pins.set(peerId, { ...noPins, isHeld: true });
+        table.#pins.set(peerId, parseEntry(knownPinsSchema, change));
       }),
       table.#pulse.start(),
     ];
@@ -124,6 +135,23 @@ export class HostTable implements AsyncDisposable {
   /** The hosts that have a session with this tracker. */
   get own(): ReadonlySet<string> {
     return new Set(this.#own.keys());
+  }
+
+  /** The sessions with this tracker, by peer id. */
+  get sessions(): ReadonlyMap<string, HeardHost> {
+    return this.#sessions;
+  }
+
+  /** What this tracker does not hear of now: then it must not decide anything by what it knows of hosts. */
+  get blind(): readonly string[] {
+    return this.#watches.blind;
+  }
+
+  /** Whether a host has a session with a tracker that lives. */
+  isConnected(peerId: string): boolean {
+    const record = this.#record(peerId);
+    if (record?.isHere !== true) return false;
+    return this.#own.has(peerId) || this.#pulse.deadSinceMs(record.tracker) === undefined;
   }
 
   /** Tells whenever something that a rollout is decided by may have changed. @returns what stops it */
@@ -160,11 +188,9 @@ export class HostTable implements AsyncDisposable {
     this.#sessions.delete(peerId);
     this.#own.delete(peerId);
     if (known === undefined) return;
-    // Another tracker has it already: it says how it is.
-    const isElsewhere = stored !== undefined && stored.tracker !== this.#init.trackerId;
-    if (isElsewhere && stored.sinceMs >= known.sinceMs) return;
-    this.#setStored(peerId, { ...known, isHere: false, sinceMs: this.#now() });
-    this.#writer.add(peerId);
+    // Another tracker has it, or had it last: it says how it is.
+    if (stored !== undefined && stored.tracker !== this.#init.trackerId) return;
+    this.#setGone(peerId, known);
   }
 
   onReport({ peerId }: Pick<HeardHost, 'peerId'>, message: { channels: ChannelReport[] }): void {
@@ -184,8 +210,13 @@ export class HostTable implements AsyncDisposable {
     this.#tell();
   }
 
-  /** All members that follow a channel. @param imageId of the release that is meant */
+  /**
+   * All members that follow a channel.
+   * @param imageId of the release that is meant
+   * @throws StoreError STORE_FAILED while changes are not heard: who decides by old ones does harm
+   */
   fleet(app: string, channel: string, imageId: string): HostView[] {
+    this.#watches.check();
     const views: HostView[] = [];
     for (const member of this.#members.values()) {
       const record = this.#record(member.peerId);
@@ -198,30 +229,29 @@ export class HostTable implements AsyncDisposable {
         labels: member.labels,
         pin: Object.hasOwn(pins, app) ? pins[app] : undefined,
         isHeld,
-        unreachableSinceMs: this.#unreachableSinceMs(member.peerId, record),
+        unreachableSinceMs: this.#unreachableSinceMs(member.peerId),
         report: report && reportOf(report, imageId),
       });
     }
     return views;
   }
 
+  /** Whether a peer is a member that a preheat means. */
+  isMeant(peerId: string, { app, labels }: PreheatTarget): boolean {
+    const member = this.#members.get(peerId);
+    if (member === undefined || !isAllowed(member, app)) return false;
+    return Object.entries(labels).every(([name, value]) => member.labels[name] === value);
+  }
+
   /** The members that a preheat means, heard of or not, and whether they have the image. */
-  preheated({
-    app,
-    imageId,
-    labels,
-  }: PreheatTarget): { peerId: string; isComplete: boolean; isUnreachable: boolean }[] {
-    const meant = [...this.#members.values()].filter(
-      (member) =>
-        isAllowed(member, app) &&
-        Object.entries(labels).every(([name, value]) => member.labels[name] === value),
-    );
-    return meant.map(({ peerId }) => {
+  preheated(target: PreheatTarget): { isComplete: boolean; isUnreachable: boolean }[] {
+    const { app, imageId } = target;
+    const meant = [...this.#members.keys()].filter((peerId) => this.isMeant(peerId, target));
+    return meant.map((peerId) => {
       const record = this.#record(peerId);
       const isComplete = record?.channels.some((report) => hasImage(report, app, imageId)) === true;
-      const isUnreachable =
-        record === undefined || this.#unreachableSinceMs(peerId, record) !== undefined;
-      return { peerId, isComplete, isUnreachable };
+      const isUnreachable = record === undefined || this.#unreachableSinceMs(peerId) !== undefined;
+      return { isComplete, isUnreachable };
     });
   }
 
@@ -229,11 +259,13 @@ export class HostTable implements AsyncDisposable {
     return this.#own.get(peerId) ?? this.#stored.get(peerId)?.record;
   }
 
-  #unreachableSinceMs(peerId: string, record: HostRecord): number | undefined {
-    if (this.#own.has(peerId)) return undefined;
+  /** By this tracker's clock. */
+  #unreachableSinceMs(peerId: string): number | undefined {
+    const stored = this.#stored.get(peerId);
+    if (this.#own.has(peerId) || stored === undefined) return undefined;
+    const { record, heardMs } = stored;
     if (record.isHere) return this.#pulse.deadSinceMs(record.tracker);
-    const isNoticed = this.#now() - record.sinceMs >= this.#timings.graceMs;
-    return isNoticed ? record.sinceMs : undefined;
+    return this.#now() - heardMs >= this.#timings.graceMs ? heardMs : undefined;
   }
 
   /** What is to be written of a host, and whether another tracker may have been first. */
@@ -247,54 +279,66 @@ export class HostTable implements AsyncDisposable {
     return { record: stored.record, revision: stored.revision };
   }
 
-  /** What will be written stands before what was; the revision is still that of the store. */
-  #setStored(peerId: string, record: HostRecord): void {
-    this.#stored.set(peerId, { record, revision: this.#stored.get(peerId)?.revision ?? 0 });
+  /**
+   * What will be written stands before what was; the revision is still that of the store, so that nothing is
+   * written over what another tracker has written meanwhile.
+   */
+  #setGone(peerId: string, record: HostRecord): void {
+    const nowMs = this.#now();
+    const { revision = 0 } = this.#stored.get(peerId) ?? {};
+    const gone = { ...record, isHere: false, sinceMs: nowMs };
+    this.#stored.set(peerId, { record: gone, revision, heardMs: nowMs });
+    this.#writer.add(peerId);
   }
 
-  #onHost({ key, value = '', revision }: Change): void {
-    const peerId = key.slice(hostPrefix.length);
-    const record = parseEntry(hostRecordSchema, { key, value, revision });
-    const before = this.#stored.get(peerId)?.record;
+  #onHost(peerId: string, entry: Entry): void {
+    const { revision } = entry;
+    const record = parseEntry(hostRecordSchema, entry);
+    const before = this.#stored.get(peerId);
+    const isWrittenHere = record.tracker === this.#init.trackerId;
     // Of what this tracker has written itself it knows better.
-    const isOwnOlder = record.tracker === this.#init.trackerId && before?.isHere === false;
-    this.#stored.set(peerId, { record: isOwnOlder ? before : record, revision });
+    if (isWrittenHere && before?.record.isHere === false) {
+      this.#stored.set(peerId, { ...before, revision });
+      return;
+    }
+    this.#stored.set(peerId, { record, revision, heardMs: this.#now() });
+    const isOwn = this.#own.has(peerId);
+    if (isWrittenHere && record.isHere && !isOwn) this.#setGone(peerId, record);
+    else if (isOwn && !isWrittenHere && !record.isHere) this.#writer.add(peerId);
   }
 
   /** @returns when all that there is now is known */
-  #watch(
+  #follow(
     prefix: string,
     known: Map<string, unknown>,
-    onPut: (change: Change) => void,
+    onPut: (peerId: string, entry: Entry) => void,
   ): Promise<void> {
-    const { signal } = this.#closing;
-    const { store, log } = this.#components;
-    const { promise, resolve, reject } = Promise.withResolvers<undefined>();
-    const watching = (async () => {
-      for await (const batch of store.watch(prefix, { signal })) {
-        if (batch.isWhole) known.clear();
-        for (const change of batch) {
-          if (change.value === undefined) known.delete(change.key.slice(prefix.length));
-          else onPut(change);
-        }
-        resolve(undefined);
+    return this.#watches.follow(prefix, {
+      onWhole: () => {
+        known.clear();
+      },
+      onChange: ({ key, value, revision }) => {
+        const peerId = key.slice(prefix.length);
+        if (value === undefined) known.delete(peerId);
+        else onPut(peerId, { key, value, revision });
+      },
+      onBatch: () => {
         this.#tell();
-      }
-    })().catch((error: unknown) => {
-      reject(error);
-      if (!signal.aborted) log.error({ err: error, prefix }, 'a watch has ended');
+      },
     });
-    this.#watching.push(watching);
-    return promise;
   }
 
-  /** Time alone makes hosts unreachable. */
+  /** Time alone makes hosts unreachable, and trackers dead: a host that came from one is written as here. */
   #look(): void {
-    const ids: string[] = [];
-    for (const peerId of this.#members.keys()) {
-      const record = this.#record(peerId);
-      if (record && this.#unreachableSinceMs(peerId, record) !== undefined) ids.push(peerId);
+    for (const peerId of this.#own.keys()) {
+      const tracker = this.#stored.get(peerId)?.record.tracker;
+      if (tracker !== undefined && this.#pulse.deadSinceMs(tracker) !== undefined) {
+        this.#writer.add(peerId);
+      }
     }
+    const ids = [...this.#members.keys()].filter(
+      (peerId) => this.#unreachableSinceMs(peerId) !== undefined,
+    );
     const unreachable = ids.join(' ');
     if (unreachable === this.#unreachable) return;
     this.#unreachable = unreachable;
@@ -312,15 +356,19 @@ export class HostTable implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#looking);
     await this.#writer[Symbol.asyncDispose]();
-    this.#closing.abort();
     await this.#pulse[Symbol.asyncDispose]();
-    await Promise.all(this.#watching);
+    await this.#watches[Symbol.asyncDispose]();
   }
 }
 
 const keyOf = ({ app, channel }: { app: string; channel: string }): string => `${app}/${channel}`;
 
-const isAllowed = ({ state, roles, apps }: Member, app: string): boolean =>
+/** Read only here: what a newer tracker says beside it does no harm. */
+const knownMemberSchema = memberSchema.strip();
+const knownPinsSchema = pinsSchema.strip();
+type KnownMember = z.output<typeof knownMemberSchema>;
+
+const isAllowed = ({ state, roles, apps }: KnownMember, app: string): boolean =>
   state === 'member' && roles.includes('host') && apps.some((pattern) => matchesApp(pattern, app));
 
 /** Whether two reports say the same, whichever was the later one. */

@@ -166,5 +166,5 @@ const forgetMember = (fleet: Fleet): RestRoute =>
 
 const describe = (fleet: Fleet, member: Member): FleetMember => ({
   ...member,
-  connected: fleet.sessions.has(member.peerId),
+  connected: fleet.isConnected(member.peerId),
 });

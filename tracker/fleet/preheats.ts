@@ -4,10 +4,11 @@ import type { Clock } from '../../src/control/index.ts';
 import type { AuditLog } from '../audit/index.ts';
 import type { Store } from '../store/index.ts';
 import { listAll, parseEntry, put, tryAgain } from './entries.ts';
-import type { HostTable, PreheatTarget } from './host-table.ts';
+import type { HeardHost, HostTable, PreheatTarget } from './host-table.ts';
+import type { Watches } from './watches.ts';
 
-/** An image that hosts are to have before it is released. */
-export const preheatSchema = z.strictObject({
+/** An image that hosts are to have before it is released. A newer tracker may say more. */
+export const preheatSchema = z.object({
   app: z.string().max(100),
   imageId: z.string().max(200),
   /** All of them must be the host's; none: all hosts that may have the app. */
@@ -29,6 +30,7 @@ export interface PreheatsComponents {
   readonly store: Store;
   readonly audit: AuditLog;
   readonly hosts: HostTable;
+  readonly watches: Watches;
   readonly clock: Clock;
 }
 
@@ -43,13 +45,13 @@ const preheatKey = (app: string, imageId: string): string => `${preheatPrefix}${
 const mostPreheats = 64;
 
 /** Images that hosts fetch before anything is released. */
-export class Preheats implements AsyncDisposable {
+export class Preheats implements Disposable {
   readonly #components: PreheatsComponents;
   readonly #init: PreheatsInit;
   readonly #known = new Map<string, Preheat>();
-  readonly #closing = new AbortController();
-  readonly #told = new Map<string, string>();
-  #watching: Promise<void> = Promise.resolve();
+  /** What was told in each session; one that has just begun was told nothing. */
+  readonly #told = new WeakMap<HeardHost, string>();
+  #isKnown = false;
   #stop: () => void = () => undefined;
 
   constructor(components: PreheatsComponents, init: PreheatsInit) {
@@ -57,24 +59,24 @@ export class Preheats implements AsyncDisposable {
     this.#init = init;
   }
 
-  /** Follows what any tracker changes, and tells own hosts. @param onError a watch has ended */
-  start(onError: (error: unknown) => void): void {
-    const { store, hosts } = this.#components;
-    const { signal } = this.#closing;
+  /** Follows what any tracker changes, and tells own hosts. @throws StoreError */
+  async start(): Promise<void> {
+    const { watches, hosts } = this.#components;
     this.#stop = hosts.onChange(({ isSession }) => {
       if (isSession) this.#tellAll();
     });
-    this.#watching = (async () => {
-      for await (const batch of store.watch(preheatPrefix, { signal })) {
-        if (batch.isWhole) this.#known.clear();
-        for (const { key, value, revision } of batch) {
-          if (value === undefined) this.#known.delete(key);
-          else this.#known.set(key, parseEntry(preheatSchema, { key, value, revision }));
-        }
+    await watches.follow(preheatPrefix, {
+      onWhole: () => {
+        this.#known.clear();
+      },
+      onChange: ({ key, value, revision }) => {
+        if (value === undefined) this.#known.delete(key);
+        else this.#known.set(key, parseEntry(preheatSchema, { key, value, revision }));
+      },
+      onBatch: () => {
+        this.#isKnown = true;
         this.#tellAll();
-      }
-    })().catch((error: unknown) => {
-      if (!signal.aborted) onError(error);
+      },
     });
   }
 
@@ -127,29 +129,22 @@ export class Preheats implements AsyncDisposable {
     return { ...preheat, hosts: meant.length, complete, unreachable };
   }
 
+  /** A session that has just begun is told in any case: while the host was away, some may have ended. */
   #tellAll(): void {
+    if (!this.#isKnown) return;
     const { hosts } = this.#components;
-    const { own } = hosts;
-    const images = new Map<string, { app: string; imageId: string }[]>();
-    for (const preheat of this.#known.values()) {
-      const { app, imageId } = preheat;
-      for (const { peerId } of hosts.preheated(preheat)) {
-        if (own.has(peerId)) images.set(peerId, [...(images.get(peerId) ?? []), { app, imageId }]);
-      }
-    }
-    for (const peerId of this.#told.keys()) if (!own.has(peerId)) this.#told.delete(peerId);
-    for (const peerId of own) {
-      const next = images.get(peerId) ?? [];
-      const text = JSON.stringify(next);
-      if (text === (this.#told.get(peerId) ?? '[]')) continue;
-      this.#told.set(peerId, text);
-      this.#init.send(peerId, next);
+    for (const session of hosts.sessions.values()) {
+      const images = [...this.#known.values()]
+        .filter((preheat) => hosts.isMeant(session.peerId, preheat))
+        .map(({ app, imageId }) => ({ app, imageId }));
+      const text = JSON.stringify(images);
+      if (text === this.#told.get(session)) continue;
+      this.#told.set(session, text);
+      this.#init.send(session.peerId, images);
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.dispose](): void {
     this.#stop();
-    this.#closing.abort();
-    await this.#watching;
   }
 }

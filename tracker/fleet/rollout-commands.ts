@@ -190,6 +190,9 @@ const lineOf = (rollout: FleetRollout): string =>
     `${rollout.failures} failed`,
     `${rollout.unavailable} of ${rollout.limit} unavailable`,
     ...(rollout.waitsFor === undefined ? [] : [`waits for ${rollout.waitsFor}`]),
+    ...(rollout.supersededBy === undefined
+      ? []
+      : [`is over: release ${rollout.supersededBy} has no plan, and goes to all hosts at once`]),
   ].join('  ');
 
 /** What becomes of hosts that are not on a release whose rollout was stopped. */

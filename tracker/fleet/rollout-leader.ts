@@ -130,7 +130,7 @@ export class RolloutLeader implements AsyncDisposable {
     try {
       return takeRelease(hosts, before, release, clock.now());
     } catch (error) {
-      if (!isStarlingError(error)) throw error;
+      if (!isStarlingError(error) || error.code !== 'CONFIG_INVALID') throw error;
       const { app, channel, release: number } = release;
       const name = `${app}/${channel}/${number}`;
       if (!this.#unreadable.has(name)) {
@@ -155,10 +155,10 @@ export class RolloutLeader implements AsyncDisposable {
       const turn = decide(before);
       if (turn === undefined) return Infinity;
       if (!turn.isChanged) return turn.lookAgainAtMs ?? Infinity;
-      const { after, events } = turn;
-      const record = events.length === 0 ? undefined : recordOf(action, after, events);
+      const { after, events, superseding } = turn;
       const isNew = after.rollout.head.number !== before?.rollout.head.number;
-      const entry = record ?? (isNew ? recordOf(action, after, []) : undefined);
+      const isTold = events.length > 0 || isNew || superseding !== undefined;
+      const entry = isTold ? recordOf(action, after, events, undefined, superseding) : undefined;
       try {
         await table.commit({ before, after, record: entry, fence });
         this.#init.onStored();

@@ -62,7 +62,7 @@ const listRollouts = ({ driver, clock }: RolloutRoutesComponents): RestRoute =>
         .sort((one, other) => (nameOf(one) < nameOf(other) ? -1 : 1));
       const { items, next } = pageOf(following, query, nameOf);
       linkNext(request, reply, next);
-      const rollouts = items.map((one) => describeRollout(one, driver.fleetOf(one), clock.now()));
+      const rollouts = items.map((one) => describeRollout(one, driver, clock.now()));
       return { rollouts, ...(next === undefined ? {} : { next }) };
     },
   });
@@ -79,7 +79,7 @@ const getRollout = ({ driver, clock }: RolloutRoutesComponents): RestRoute =>
     problems: unknown,
     handle: (call) => {
       const found = driver.get(call.params.app, call.params.channel) ?? notThere(call.params);
-      return describeRollout(found, driver.fleetOf(found), clock.now());
+      return describeRollout(found, driver, clock.now());
     },
   });
 
@@ -127,7 +127,7 @@ const act = ({ driver, clock }: RolloutRoutesComponents): RestRoute =>
       if ('refused' in acted) {
         throw new ProblemError(problem(409, 'ROLLOUT_REFUSED', acted.refused));
       }
-      return describeRollout(acted.channel, driver.fleetOf(acted.channel), clock.now());
+      return describeRollout(acted.channel, driver, clock.now());
     },
   });
 

@@ -22,6 +22,8 @@ export interface Turn {
   readonly events: readonly RolloutEvent[];
   /** Whether something is to be stored. */
   readonly isChanged: boolean;
+  /** Which release has taken the place of which, by their numbers. */
+  readonly superseding?: Readonly<Record<'supersedes' | 'supersededBy', number>> | undefined;
   readonly lookAgainAtMs: number | undefined;
 }
 
@@ -119,12 +121,16 @@ export function takeRelease(
   if (before !== undefined && release.release <= before.rollout.head.number) return undefined;
   const plan = release.rollout === undefined ? undefined : parsePlan(release.rollout);
   const events: RolloutEvent[] = [];
+  const superseding = before && {
+    supersedes: before.rollout.head.number,
+    supersededBy: release.release,
+  };
   const stopped = before && superseded(hosts, before, nowMs, events);
   if (plan === undefined) {
     const isChanged = stopped !== undefined && stopped.state !== before?.rollout.state;
     if (!isChanged || before === undefined) return undefined;
     const after = withState(before, before.rollout, stopped.state);
-    return { after, events, isChanged, lookAgainAtMs: nowMs };
+    return { after, events, isChanged, superseding, lookAgainAtMs: nowMs };
   }
   const state = createRollout({
     id: `${app}/${channel}/${release.release}`,
@@ -140,6 +146,7 @@ export function takeRelease(
     after: { app, channel, rollout: newStored(head, state), earlier },
     events,
     isChanged: true,
+    superseding,
     lookAgainAtMs: nowMs,
   };
 }
@@ -156,7 +163,8 @@ function superseded(
   const aborted = act(rollout.state, { type: 'abort', goBack: false }, nowMs);
   if ('refused' in aborted) throw new Error(`an abort is never refused: ${aborted.refused}`);
   const decision = decide(aborted.state, viewOf(hosts, before, rollout), nowMs);
-  events.push(...aborted.events, ...decision.events);
+  // That it was stopped is what the entry of the release says: no operator has done that.
+  events.push(...decision.events);
   return { ...rollout, state: decision.state };
 }
 
@@ -174,6 +182,7 @@ export function recordOf(
   { app, channel, rollout }: Omit<ChannelRollouts, 'revision'>,
   events: readonly RolloutEvent[],
   actor = 'tracker',
+  superseding: Turn['superseding'] = undefined,
 ): AuditRecord {
   const { number, version } = rollout.head;
   const detail: Record<string, string | number | boolean> = {
@@ -181,6 +190,7 @@ export function recordOf(
     version,
     phase: rollout.state.phase,
     epoch: rollout.state.epoch,
+    ...superseding,
   };
   for (const event of events) {
     const failure = event.type === 'failed' ? `.${event.failure}` : '';

@@ -2,19 +2,22 @@ import type { FleetRollout, FleetRolloutHost } from '../../src/api/index.ts';
 import {
   rolloutStatus,
   standingOf,
-  type FleetView,
   type HostView,
   type RolloutState,
 } from '../../src/policy/index.ts';
 import type { ChannelRollouts } from './rollout-table.ts';
+import type { RolloutDriver } from './rollouts.ts';
 
 /** A rollout as operators see it. */
 export function describeRollout(
-  { app, channel, rollout }: ChannelRollouts,
-  fleet: FleetView,
+  found: ChannelRollouts,
+  driver: Pick<RolloutDriver, 'fleetOf' | 'supersededBy'>,
   nowMs: number,
 ): FleetRollout {
+  const { app, channel, rollout } = found;
   const { head, state } = rollout;
+  const fleet = driver.fleetOf(found);
+  const supersededBy = driver.supersededBy(found);
   const { waitsFor, phases, standings, ...numbers } = rolloutStatus(state, fleet, nowMs);
   return {
     app,
@@ -25,6 +28,7 @@ export function describeRollout(
     startedAt: head.startedAt,
     phase: state.phase,
     ...(state.stopReason === undefined ? {} : { stopReason: state.stopReason }),
+    ...(supersededBy === undefined ? {} : { supersededBy }),
     goesBack: state.goesBack,
     wave: state.wave + 1,
     waves: state.plan.waves.length,

@@ -16,8 +16,10 @@ import { tryAgain } from './entries.ts';
 import type { HostTable } from './host-table.ts';
 import { PermitSender } from './permit-sender.ts';
 import { RolloutLeader } from './rollout-leader.ts';
+import { rolloutPrefix } from './rollout-records.ts';
 import { RolloutTable, type ChannelRollouts } from './rollout-table.ts';
 import { fleetOf, recordOf, withState } from './rollout-turn.ts';
+import { Watches } from './watches.ts';
 
 export interface RolloutDriverComponents {
   readonly store: Store;
@@ -52,13 +54,14 @@ export class RolloutDriver implements AsyncDisposable {
   readonly #table: RolloutTable;
   readonly #sender: PermitSender;
   readonly #leader: RolloutLeader;
-  readonly #closing = new AbortController();
+  readonly #watches: Watches;
   readonly #resources = new AsyncDisposableStack();
 
   private constructor(components: RolloutDriverComponents, init: RolloutDriverInit) {
     this.#components = components;
     const { gatherMs, renewMs, send } = { ...defaultInit, ...init };
     this.#table = new RolloutTable(components);
+    this.#watches = new Watches(components);
     this.#sender = new PermitSender(
       { ...components, table: this.#table, hosts: () => components.hosts.own },
       { send, renewMs },
@@ -86,22 +89,18 @@ export class RolloutDriver implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { hosts, log } = this.#components;
-    const { signal } = this.#closing;
-    const { promise: isFilled, resolve, reject } = Promise.withResolvers<undefined>();
-    const onChange = () => {
-      resolve(undefined);
-      this.#sender.kick();
-      this.#leader.kick();
-    };
-    const following = this.#table.follow(onChange, { signal }).catch((error: unknown) => {
-      reject(error);
-      if (!signal.aborted) log.error({ err: error }, 'rollouts can not be followed any more');
-    });
-    this.#resources.defer(() => following);
+    const { hosts } = this.#components;
+    this.#resources.use(this.#watches);
     this.#resources.use(this.#sender);
     this.#resources.use(this.#leader);
-    await isFilled;
+    await this.#watches.keep(rolloutPrefix, async (isHeard, signal) => {
+      const onChange = () => {
+        isHeard();
+        this.#sender.kick();
+        this.#leader.kick();
+      };
+      await this.#table.follow(onChange, { signal });
+    });
     const stop = hosts.onChange(({ isSession }) => {
       if (isSession) this.#sender.kick();
       this.#leader.kick();
@@ -113,6 +112,11 @@ export class RolloutDriver implements AsyncDisposable {
   /** Whether this tracker is the one that decides, as far as it knows. */
   get isLeading(): boolean {
     return this.#leader.isLeading;
+  }
+
+  /** What this tracker does not hear of now. */
+  get blind(): readonly string[] {
+    return this.#watches.blind;
   }
 
   /** Releases have changed. */
@@ -127,6 +131,14 @@ export class RolloutDriver implements AsyncDisposable {
 
   get(app: string, channel: string): ChannelRollouts | undefined {
     return this.#table.get(app, channel);
+  }
+
+  /** The number of a release that came after a rollout, and has no plan; undefined: there is none. */
+  supersededBy({ app, channel, rollout }: ChannelRollouts): number | undefined {
+    const { releases } = this.#components;
+    const last = releases().find((one) => one.app === app && one.channel === channel);
+    const isNewer = last !== undefined && last.release > rollout.head.number;
+    return isNewer && last.rollout === undefined ? last.release : undefined;
   }
 
   /** The hosts of a channel, as its newest rollout is decided by them. */
@@ -194,7 +206,6 @@ export class RolloutDriver implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort();
     await this.#resources.disposeAsync();
   }
 }

@@ -1,12 +1,16 @@
 import type { FastifyBaseLogger } from 'fastify';
 import * as z from 'zod';
-import { isStarlingError, RepositoryError } from '../../src/errors.ts';
+import { isStarlingError, RepositoryError, StoreError } from '../../src/errors.ts';
+import type { AuditLog, AuditRecord } from '../audit/index.ts';
+import type { Publication } from '../publication.ts';
 import type { Published, ReleaseShare, ReleaseStore } from '../release-store.ts';
-import type { Change, Store } from '../store/index.ts';
+import { storeLimits, type Change, type Store } from '../store/index.ts';
 import { parseEntry, put } from './entries.ts';
+import type { Watches } from './watches.ts';
 
 export interface SharedReleasesComponents {
   readonly store: Store;
+  readonly audit: AuditLog;
   readonly releases: ReleaseStore;
   readonly log: FastifyBaseLogger;
 }
@@ -34,6 +38,7 @@ export class SharedReleases implements ReleaseShare {
   readonly #components: SharedReleasesComponents;
   /** Of the entry in the store that is served here. */
   #revision = 0;
+  #taking: Promise<void> = Promise.resolve();
 
   constructor(components: SharedReleasesComponents) {
     this.#components = components;
@@ -48,15 +53,26 @@ export class SharedReleases implements ReleaseShare {
     releases.shareWith(this);
   }
 
-  /** @throws RepositoryError REPOSITORY_ROLLBACK when another tracker was first; StoreError */
-  async commit(published: Published): Promise<void> {
+  /**
+   * What an operator published is one commit with its entry in the audit log.
+   * @throws RepositoryError REPOSITORY_ROLLBACK when another tracker was first; StoreError, of which
+   *   STORE_TOO_LARGE says that all of it does not fit into one value
+   */
+  async commit(published: Published, publication?: Publication): Promise<void> {
+    const { store, audit } = this.#components;
+    const transaction = {
+      expect: [{ key, revision: this.#revision }],
+      put: [put(key, published)],
+    };
     try {
-      this.#revision = await this.#components.store.commit({
-        expect: [{ key, revision: this.#revision }],
-        put: [put(key, published)],
-      });
+      this.#revision =
+        publication === undefined
+          ? await store.commit(transaction)
+          : await audit.commit(transaction, recordOf(publication));
     } catch (error) {
-      if (!isStarlingError(error) || error.code !== 'STORE_CONFLICT') throw error;
+      if (!isStarlingError(error)) throw error;
+      if (error.code === 'STORE_TOO_LARGE') throw tooLarge(published, error);
+      if (error.code !== 'STORE_CONFLICT') throw error;
       throw new RepositoryError(
         'REPOSITORY_ROLLBACK',
         'another tracker has published meanwhile: nothing was taken here, sign on top of that',
@@ -77,11 +93,53 @@ export class SharedReleases implements ReleaseShare {
     }
   }
 
-  /** Follows what others publish until the signal aborts. */
-  async follow(signal: AbortSignal): Promise<void> {
-    const fromRevision = this.#revision;
-    for await (const batch of this.#components.store.watch(key, { fromRevision, signal })) {
-      for (const change of batch) await this.onChange(change);
-    }
+  /** Takes over what others publish, as long as the watches are not disposed of. @throws StoreError */
+  async follow(watches: Watches): Promise<void> {
+    await watches.follow(key, {
+      onChange: (change) => {
+        this.#taking = this.#taking.then(() => this.onChange(change));
+      },
+    });
   }
+}
+
+/** An entry names so many channels; of more, the number is told. */
+const mostNamed = 50;
+
+/** What the audit log is told of what an operator has published. */
+function recordOf({ actor, action, summary, changed, removed }: Publication): AuditRecord {
+  const named = changed.slice(0, mostNamed);
+  const gone = removed.slice(0, mostNamed);
+  const [only, ...others] = [...changed, ...removed];
+  const isOne = only !== undefined && others.length === 0;
+  const beyond = changed.length + removed.length - named.length - gone.length;
+  return {
+    actor,
+    action,
+    subject: isOne ? `${only.app}/${only.channel}` : 'tuf',
+    outcome: 'done',
+    detail: {
+      ...summary,
+      ...(named.length > 0 && {
+        releases: named.map(({ app, channel, release, imageId }) =>
+          `${app}/${channel} ${release} ${imageId}`.slice(0, 256),
+        ),
+      }),
+      ...(gone.length > 0 && {
+        removed: gone.map(({ app, channel }) => `${app}/${channel}`.slice(0, 256)),
+      }),
+      ...(beyond > 0 && { beyond }),
+    },
+  };
+}
+
+/** One value of the store holds all roots and files: see docs/store.md. */
+function tooLarge(published: Published, cause: Error): StoreError {
+  const bytes = Buffer.byteLength(put(key, published).value);
+  const limit = storeLimits.valueBytes;
+  return new StoreError(
+    'STORE_TOO_LARGE',
+    `the releases of a fleet, with all roots, are one value of its store and may have ${limit} bytes; these have ${bytes}. Nothing was taken. Remove channels that nobody follows, or give the fleet fewer of them; a tracker without fleet.key has no such limit`,
+    { evidence: { bytes, limit }, cause },
+  );
 }

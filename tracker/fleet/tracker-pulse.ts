@@ -2,6 +2,14 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Clock } from '../../src/control/index.ts';
 import type { Store } from '../store/index.ts';
 import { trackerKey, trackerPrefix } from './host-records.ts';
+import type { Watches } from './watches.ts';
+
+export interface TrackerPulseComponents {
+  readonly store: Store;
+  readonly watches: Watches;
+  readonly clock: Clock;
+  readonly log: FastifyBaseLogger;
+}
 
 export interface TrackerPulseInit {
   readonly trackerId: string;
@@ -13,19 +21,14 @@ export interface TrackerPulseInit {
 
 /** Which trackers live: each says so again and again, and is listened to by this tracker's clock. */
 export class TrackerPulse implements AsyncDisposable {
-  readonly #components: { store: Store; clock: Clock; log: FastifyBaseLogger };
+  readonly #components: TrackerPulseComponents;
   readonly #init: TrackerPulseInit;
   readonly #seenMs = new Map<string, number>();
   readonly #startedMs: number;
-  readonly #closing = new AbortController();
-  #watching: Promise<void> = Promise.resolve();
   #beating: NodeJS.Timeout | undefined;
   #beat: Promise<void> = Promise.resolve();
 
-  constructor(
-    components: { readonly store: Store; readonly clock: Clock; readonly log: FastifyBaseLogger },
-    init: TrackerPulseInit,
-  ) {
+  constructor(components: TrackerPulseComponents, init: TrackerPulseInit) {
     this.#components = components;
     this.#init = init;
     this.#startedMs = components.clock.now();
@@ -37,7 +40,7 @@ export class TrackerPulse implements AsyncDisposable {
     this.#beating = setInterval(() => {
       this.#beat = this.#say();
     }, this.#init.heartbeatMs).unref();
-    this.#watching = this.#listen();
+    await this.#listen();
   }
 
   /** Since when a tracker is dead; undefined: it lives. One that is not known had time since the start. */
@@ -70,25 +73,19 @@ export class TrackerPulse implements AsyncDisposable {
   }
 
   async #listen(): Promise<void> {
-    const { store, clock, log } = this.#components;
-    const { signal } = this.#closing;
-    try {
-      for await (const batch of store.watch(trackerPrefix, { signal })) {
-        for (const { key, value } of batch) {
-          const id = key.slice(trackerPrefix.length);
-          // A batch of all that there is says nothing of when it was said.
-          if (value !== undefined) this.#seenMs.set(id, clock.now());
-        }
-      }
-    } catch (error) {
-      if (!signal.aborted) log.error({ err: error }, 'other trackers can not be heard any more');
-    }
+    const { watches, clock } = this.#components;
+    await watches.follow(trackerPrefix, {
+      onChange: ({ key, value }) => {
+        const id = key.slice(trackerPrefix.length);
+        // A batch of all that there is says nothing of when it was said.
+        if (value !== undefined) this.#seenMs.set(id, clock.now());
+      },
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#beating);
-    this.#closing.abort();
-    await Promise.all([this.#watching, this.#beat]);
+    await this.#beat;
     if (!this.#init.isShared) return;
     const remove = [trackerKey(this.#init.trackerId)];
     await this.#components.store.commit({ remove }).catch(() => undefined);

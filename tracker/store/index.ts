@@ -3,6 +3,7 @@
  * at a time among the trackers that share it. On one SQLite file or on etcd. It knows nothing of what the
  * values mean.
  */
+export { leadAgain, type LeadAgainInit } from './lead-again.ts';
 export {
   openStore,
   openStoreForReading,

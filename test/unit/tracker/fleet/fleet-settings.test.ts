@@ -41,6 +41,8 @@ test('a value of another type than a released image needs is refused, and nothin
   await expect(settings.set(at('DB'), '10.0.0.1:1', 'anna')).rejects.toMatchObject({
     evidence: { type: 'url' },
   });
+  const wrong = settings.set(at('DB'), 'nowhere', 'anna');
+  await expect(wrong).rejects.toThrow('needs a value of type endpoint');
   expect(await settings.set(at('PORT'), '80', 'anna')).toBe(1);
 });
 

@@ -49,9 +49,9 @@ export class FleetTracker {
 
   static async open(
     fleet: RolloutFleet,
-    init: { id: string; isShared: boolean; store: Store },
+    init: { id: string; isShared: boolean; store: Store; aheadMs: number },
   ): Promise<FleetTracker> {
-    const { clock } = fleet;
+    const clock: Clock = { now: () => Date.now() + init.aheadMs, uptime: fleet.clock.uptime };
     const cut = new AbortController();
     const store = cutOff(init.store, cut.signal);
     const audit = new AuditLog({ store, now: clock.now });
@@ -128,9 +128,13 @@ export class RolloutFleet {
     return new RolloutFleet(store, hosts);
   }
 
-  async startTracker(id: string, init: { isShared?: boolean; store?: Store } = {}) {
-    const { isShared = false, store = this.store } = init;
-    const tracker = await FleetTracker.open(this, { id, isShared, store });
+  /** @param init `aheadMs`: by how much its clock is wrong */
+  async startTracker(
+    id: string,
+    init: { isShared?: boolean; store?: Store; aheadMs?: number } = {},
+  ): Promise<FleetTracker> {
+    const { isShared = false, store = this.store, aheadMs = 0 } = init;
+    const tracker = await FleetTracker.open(this, { id, isShared, store, aheadMs });
     onTestFinished(() => tracker.close());
     return tracker;
   }

@@ -81,6 +81,33 @@ test('an action is taken by its name, or refused with a reason', async () => {
   expect((await act({ type: 'burn' })).statusCode).toBe(400);
 });
 
+test('a release without a plan is shown to have come after the rollout, and the log names both', async () => {
+  const { fleet, rest } = await openRest();
+  const shown = async () => (await rest.call({ url: '/v1/rollouts/web/stable' })).json<object>();
+  const entries = async () => {
+    const { entries: all } = await fleet.store.list('audit/');
+    const read = all.map(({ value }) => JSON.parse(value) as { action: string; detail: object });
+    return read.filter(({ action }) => action === 'rollout.release').map(({ detail }) => detail);
+  };
+  fleet.release(2, 'waves=100% max-unavailable=100% gate=0s deadline=20s');
+  await fleet.run(30_000, () => fleet.count(newImage) === 4);
+  await fleet.run(2_000);
+  expect(await shown()).not.toHaveProperty('supersededBy');
+  fleet.release(3);
+  await fleet.run(1_000);
+  expect(await shown()).toMatchObject({ release: 2, supersededBy: 3 });
+  fleet.release(4, plan);
+  await fleet.run(1_000);
+  expect(await shown()).toMatchObject({ release: 4 });
+  const logged = await entries();
+  expect(logged).toMatchObject([
+    { release: 2 },
+    { release: 2, supersedes: 2, supersededBy: 3 },
+    { release: 4, supersedes: 2, supersededBy: 4 },
+  ]);
+  for (const detail of logged) expect(detail).not.toHaveProperty('stopped');
+});
+
 test('a host that is held, or pinned to another image, stays as it is until it is freed', async () => {
   const { fleet, rest } = await openRest();
   const [held, pinned] = fleet.hosts;
