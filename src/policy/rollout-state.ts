@@ -61,7 +61,7 @@ export interface RolloutState {
   readonly hosts: Readonly<Record<string, HostEntry>>;
 }
 
-export type StopReason = 'failures' | 'deadline' | 'operator';
+export type StopReason = 'failures' | 'deadline' | 'operator' | 'superseded';
 
 /** What a host said last about this app and channel. */
 export interface HostReport {

@@ -43,7 +43,7 @@ const rolloutSchema = z.strictObject({
     release: z.string().max(200),
     plan: planSchema,
     phase: z.enum(['running', 'paused', 'done', 'goingBack', 'aborted']),
-    stopReason: z.enum(['failures', 'deadline', 'operator']).optional(),
+    stopReason: z.enum(['failures', 'deadline', 'operator', 'superseded']).optional(),
     epoch: count,
     wave: count,
     waveSinceMs: time,

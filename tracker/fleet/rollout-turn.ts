@@ -162,7 +162,9 @@ function superseded(
   if (phase === 'aborted' && !goesBack) return rollout;
   const aborted = act(rollout.state, { type: 'abort', goBack: false }, nowMs);
   if ('refused' in aborted) throw new Error(`an abort is never refused: ${aborted.refused}`);
-  const decision = decide(aborted.state, viewOf(hosts, before, rollout), nowMs);
+  const stopReason = rollout.state.stopReason ?? 'superseded';
+  const view = viewOf(hosts, before, rollout);
+  const decision = decide({ ...aborted.state, stopReason }, view, nowMs);
   // That it was stopped is what the entry of the release says: no operator has done that.
   events.push(...decision.events);
   return { ...rollout, state: decision.state };

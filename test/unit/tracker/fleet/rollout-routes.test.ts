@@ -95,7 +95,7 @@ test('a release without a plan is shown to have come after the rollout, and the 
   expect(await shown()).not.toHaveProperty('supersededBy');
   fleet.release(3);
   await fleet.run(1_000);
-  expect(await shown()).toMatchObject({ release: 2, supersededBy: 3 });
+  expect(await shown()).toMatchObject({ release: 2, supersededBy: 3, stopReason: 'superseded' });
   fleet.release(4, plan);
   await fleet.run(1_000);
   expect(await shown()).toMatchObject({ release: 4 });
