@@ -28,6 +28,9 @@ SETTINGS = {
     "enable_natpmp": False,
     # It would be tried first, and nobody answers there.
     "enable_outgoing_utp": False,
+    # When a peer's last HAVE makes it a seed, 2.0.8 looks whether it is redundant before it is interested in
+    # that piece: who had all the others closes the connection, and comes back only after a minute.
+    "close_redundant_connections": False,
     # All peers of a test have one address.
     "allow_multiple_connections_per_ip": True,
     "alert_mask": lt.alert.category_t.status_notification
