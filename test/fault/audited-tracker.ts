@@ -54,9 +54,10 @@ export class AuditedTracker {
     const tracker = new AuditedTracker(directory, store);
     await resultOf('seeder', ['keys', 'init', '--keys', join(directory, 'keys')]);
     await resultOf('tracker', ['fleet', 'init', '--dir', tracker.#own]);
-    const made = await resultOf('tracker', ['operator', 'create', 'anna', '--dir', tracker.#own]);
-    tracker.#token = String(made.token);
     await tracker.#run();
+    const admin = ['--tracker', tracker.#url, '--token-file', join(tracker.#own, 'token')];
+    const made = await resultOf('tracker', ['operator', 'create', 'anna', ...admin]);
+    tracker.#token = String(made.token);
     return tracker;
   }
 
