@@ -43,6 +43,16 @@ export class Greeting {
     peer.send({ type: 'unchoke' });
   }
 
+  /**
+   * Tells a peer that says it is interested, the first time, that it may ask. It was told when it
+   * was greeted, but webtorrent 3 forgets that when its store was not open yet, and waits for ever.
+   */
+  answerInterest(peer: Peer): void {
+    if (peer.interestedInUs) return;
+    peer.interestedInUs = true;
+    peer.send({ type: 'unchoke' });
+  }
+
   /** Says what this host is and can (BEP 10), to who knows of such things; it may be said again. */
   introduce(peer: Peer): void {
     if (peer.handshake?.extensionProtocol !== true) return;

@@ -7,6 +7,7 @@ import {
   parseMetadataMessage,
   type ExtensionHandshake,
 } from './extension.ts';
+import type { Greeting } from './greeting.ts';
 import type { ImageFetch } from './image-fetch.ts';
 import type { Message } from './message.ts';
 import type { MetainfoFetch } from './metainfo-fetch.ts';
@@ -14,6 +15,7 @@ import type { Peer } from './peer.ts';
 import type { SeedInjection } from './seed-injection.ts';
 
 export interface PeerMessagesComponents {
+  readonly greeting: Greeting;
   readonly answers: Answers;
   readonly metainfo: MetainfoFetch;
   readonly fetch: ImageFetch;
@@ -28,6 +30,7 @@ export interface PeerMessagesInit {
 
 /** Who of a swarm is to hear of a peer's message: what is asked is answered, what is told is noted. */
 export class PeerMessages {
+  readonly #greeting: Greeting;
   readonly #answers: Answers;
   readonly #metainfo: MetainfoFetch;
   readonly #fetch: ImageFetch;
@@ -35,6 +38,7 @@ export class PeerMessages {
   readonly #place: Place;
 
   constructor(components: PeerMessagesComponents, init: PeerMessagesInit) {
+    this.#greeting = components.greeting;
     this.#answers = components.answers;
     this.#metainfo = components.metainfo;
     this.#fetch = components.fetch;
@@ -75,8 +79,10 @@ export class PeerMessages {
       case 'hashReject':
         this.#metainfo.onReject(peer, message.range);
         return;
-      case 'keepAlive':
       case 'interested':
+        this.#greeting.answerInterest(peer);
+        return;
+      case 'keepAlive':
       case 'notInterested':
       case 'allowedFast':
       case 'unknown':

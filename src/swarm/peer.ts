@@ -77,6 +77,8 @@ export class Peer {
   /** They do not answer our requests at the moment. */
   chokedByThem = true;
   interestedInThem = false;
+  /** They have said that they want something of us. */
+  interestedInUs = false;
   /** The pieces of ours that they have, once the number of pieces is known. */
   pieces: Bitfield | undefined;
   /** What it was asked for is about to end; it can be asked for one piece more. */

@@ -94,7 +94,13 @@ export class Swarm implements PeerListener, WebSeededSwarm, AsyncDisposable {
     }
     const answers = new Answers({ source: () => ({ info: this.#info, content: this.#content }) });
     this.#messages = new PeerMessages(
-      { answers, metainfo: this.#metainfo, fetch: this.#fetch, injection: this.#injection },
+      {
+        answers,
+        greeting: this.#greeting,
+        metainfo: this.#metainfo,
+        fetch: this.#fetch,
+        injection: this.#injection,
+      },
       components,
     );
     this.#report = this.#makeReport();

@@ -66,6 +66,7 @@ export class V1Seed implements PeerListener, AsyncDisposable {
   }
 
   onMessage(peer: Peer, message: Message): void {
+    if (message.type === 'interested') this.#greeting.answerInterest(peer);
     if (message.type !== 'extended') return;
     try {
       if (message.id === extensionHandshakeId) {

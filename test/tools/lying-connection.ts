@@ -141,9 +141,9 @@ export class LyingConnection {
       this.#socket.write(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n', 'latin1'));
       return;
     }
-    this.#send({ type: 'extended', id: extensionHandshakeId, payload: this.#extensionHandshake() });
+    this.say({ type: 'extended', id: extensionHandshakeId, payload: this.#extensionHandshake() });
     this.#sendPieces();
-    if (lie !== 'choked') this.#send({ type: 'unchoke' });
+    if (lie !== 'choked') this.say({ type: 'unchoke' });
     if (lie === 'unsolicitedBlocks') this.#sendUnsolicited();
     if (lie === 'requestsOutOfRange') this.#requestOutOfRange();
     if (lie === 'requestFlood') this.#flood();
@@ -214,29 +214,29 @@ export class LyingConnection {
     const { lie, init, pieces } = this.#peer;
     const { pieceCount } = pieces.info;
     if (lie === 'inventsPieces') {
-      this.#send({ type: 'bitfield', bits: Buffer.alloc(Math.ceil(pieceCount / 8) + 1, 0xff) });
+      this.say({ type: 'bitfield', bits: Buffer.alloc(Math.ceil(pieceCount / 8) + 1, 0xff) });
       return;
     }
     if (init.pieces === undefined && init.fast !== false) {
-      this.#send({ type: 'haveAll' });
+      this.say({ type: 'haveAll' });
       return;
     }
     const field = new Bitfield(pieceCount);
     for (const piece of init.pieces ?? Bitfield.full(pieceCount)) field.add(piece);
-    this.#send({ type: 'bitfield', bits: field.toBytes() });
+    this.say({ type: 'bitfield', bits: field.toBytes() });
   }
 
   #sendUnsolicited(): void {
     for (let begin = 0; begin < 4; begin++) {
       const data = Buffer.alloc(16_384, 0xee);
-      this.#send({ type: 'piece', piece: 0, beginBytes: begin * 16_384, data });
+      this.say({ type: 'piece', piece: 0, beginBytes: begin * 16_384, data });
     }
   }
 
   #requestOutOfRange(): void {
     const { pieceSizeBytes } = this.#peer.pieces.info;
     const range = { piece: 0, beginBytes: pieceSizeBytes, lengthBytes: 16_384 };
-    this.#send({ type: 'request', range });
+    this.say({ type: 'request', range });
   }
 
   /** Asks for pieces that nobody has, as fast as the connection takes it, and reads no answer. */
@@ -320,7 +320,7 @@ export class LyingConnection {
   }
 
   #sendMetadata(payload: Buffer): void {
-    this.#send({ type: 'extended', id: this.#theirMetadataId, payload });
+    this.say({ type: 'extended', id: this.#theirMetadataId, payload });
   }
 
   #sendMetadataForEver(): void {
@@ -338,17 +338,17 @@ export class LyingConnection {
     this.#lied.add(piece);
     if (lie === 'withholdsBlocks') return;
     if (lie === 'haveAllThenTooMany') {
-      this.#send({ type: 'bitfield', bits: Buffer.alloc(1_000, 0xff) });
+      this.say({ type: 'bitfield', bits: Buffer.alloc(1_000, 0xff) });
       return;
     }
     if (lie === 'flapping') {
-      this.#send({ type: 'choke' });
-      this.#send({ type: 'rejectRequest', range });
-      this.#send({ type: 'unchoke' });
+      this.say({ type: 'choke' });
+      this.say({ type: 'rejectRequest', range });
+      this.say({ type: 'unchoke' });
       return;
     }
     if (lie === 'rejectsEverything' || (lie === 'wrongBlocksThenRejects' && !first)) {
-      this.#send({ type: 'rejectRequest', range });
+      this.say({ type: 'rejectRequest', range });
       return;
     }
     if (lie === 'closesMidway' && this.#blocksSent >= (init.blocksUntilClose ?? 20)) {
@@ -368,7 +368,7 @@ export class LyingConnection {
 
   #answer(block: Message): void {
     if (this.#peer.lie !== 'otherOrder') {
-      this.#send(block);
+      this.say(block);
       return;
     }
     this.#held.push(block);
@@ -378,7 +378,7 @@ export class LyingConnection {
   }
 
   #sendHeld(): void {
-    for (const block of this.#held.splice(0).reverse()) this.#send(block);
+    for (const block of this.#held.splice(0).reverse()) this.say(block);
   }
 
   async #answerHashes(range: HashRange): Promise<void> {
@@ -386,14 +386,14 @@ export class LyingConnection {
     const { metainfo } = image;
     const hashes = await answerHashRange(range, { metainfo, pieces, reader, has: () => true });
     if (hashes === undefined) {
-      this.#send({ type: 'hashReject', range });
+      this.say({ type: 'hashReject', range });
       return;
     }
     if (lie === 'wrongHashes') hashes[0] = (hashes[0] ?? 0) ^ 1;
-    this.#send({ type: 'hashes', range, hashes });
+    this.say({ type: 'hashes', range, hashes });
   }
 
-  #send(message: Message): void {
+  say(message: Message): void {
     if (this.#socket.destroyed) return;
     const bytes = encodeMessage(message);
     if (this.#peer.lie !== 'slowLoris') {

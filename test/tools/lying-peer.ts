@@ -4,6 +4,7 @@ import { connect as connectSealed, createServer as createSealedServer } from 'no
 import { onTestFinished } from 'vitest';
 import { infoHashOf, type StoredImage } from '../../src/image/index.ts';
 import { ImageReader } from '../../src/swarm/image-reader.ts';
+import type { Message } from '../../src/swarm/message.ts';
 import { PieceMap } from '../../src/swarm/piece-map.ts';
 import type { PeerTlsOptions } from '../../src/trust/index.ts';
 import { LyingConnection, type LyingHost } from './lying-connection.ts';
@@ -124,6 +125,11 @@ export class LyingPeer implements LyingHost, AsyncDisposable {
   /** Sends the handshakes that `lateHandshake` held back. */
   release(): void {
     for (const connection of this.#open) connection.sendHandshake(this.infoHash);
+  }
+
+  /** Says something on each of its connections. */
+  say(message: Message): void {
+    for (const connection of this.#open) connection.say(message);
   }
 
   /** Closes its connections, as a host that goes away does. */
