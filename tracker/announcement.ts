@@ -26,6 +26,8 @@ export interface Standing {
   readonly place: Place;
   readonly host: string | undefined;
   readonly progress: SwarmProgress | undefined;
+  /** How many of its ties it can't reach. */
+  readonly missing?: number | undefined;
 }
 
 /** How a peer speaks: inside TLS with members of its fleet, or as every BitTorrent client does. */
@@ -59,6 +61,8 @@ export type AnnounceResult =
       /** Of a host of the fleet: whom it should be connected to, and what it stands for. */
       readonly ties?: readonly ListedPeer[];
       readonly slots?: GatewaySlots;
+      /** Who can stand in for the ties that it can't reach. */
+      readonly spares?: readonly ListedPeer[];
       /** The interval that the peer was told before, or now, if it is new. */
       readonly toldMs: number;
     })

@@ -19,7 +19,7 @@ export interface BatchComponents {
 }
 
 const maxBodyBytes = 1 << 20;
-/** Others that a host is told of beside its ties: where it knows too few, and clients of other kinds. */
+/** Clients of other kinds that a plain host is told of beside its ties. */
 const othersWanted = 8;
 const refused = 'this tracker has no room for more peers: try again later';
 
@@ -61,7 +61,7 @@ function answerBatch(
 
 function toQuery(batch: AnnounceBatch, claim: SwarmClaim, address: string): OriginQuery {
   const { zone, rack, host, port, sealed } = batch;
-  const { leftBytes, event, origin, progress, isLonely } = claim;
+  const { leftBytes, event, origin, progress, missing } = claim;
   return {
     infoHash: binary(claim.infoHash),
     address,
@@ -70,30 +70,29 @@ function toQuery(batch: AnnounceBatch, claim: SwarmClaim, address: string): Orig
     leftBytes,
     event: event ?? 'none',
     // In a sealed swarm there are hosts of the fleet only, and all hang together by their ties.
-    wanted: isLonely === true || !sealed ? othersWanted : 0,
+    wanted: sealed ? 0 : othersWanted,
     transport: sealed ? 'sealed' : 'plain',
-    standing: { place: { zone, rack }, host, progress },
+    standing: { place: { zone, rack }, host, progress, missing },
     origin,
   };
 }
 
 function toAnswer(
-  { infoHash, isLonely }: SwarmClaim,
+  { infoHash }: SwarmClaim,
   { result, nowMs, intervalMs }: Announced,
   announcer: Announcer,
   query: OriginQuery,
 ): AnnounceBatchAnswer['swarms'][number] {
   if (result === 'full') return { infoHash, refused };
-  const { seeds, downloaders, slots, ties = [] } = result;
-  const others = result.peers.filter(
-    (peer) => !ties.includes(peer) && (isLonely === true || peer.standing === undefined),
-  );
+  const { seeds, downloaders, slots, ties = [], spares = [] } = result;
+  const others = result.peers.filter((peer) => peer.standing === undefined);
   return {
     infoHash,
     seeds,
     downloaders,
     intervalMs,
     peers: [...ties, ...others].map(describe),
+    spares: spares.length === 0 ? undefined : spares.map(describe),
     slots: [slots?.[0] ?? null, slots?.[1] ?? null],
     origin: toOrigin(announcer.answerOrigin(query, nowMs), nowMs),
   };

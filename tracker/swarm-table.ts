@@ -1,4 +1,4 @@
-import { PeerGraph, type GatewaySlots, type GraphNode } from '../src/policy/index.ts';
+import { PeerGraph, type GraphNode } from '../src/policy/index.ts';
 import { AgeLists, type Aging } from './age-lists.ts';
 import type {
   Announcement,
@@ -222,7 +222,7 @@ export class SwarmTable {
   }
 
   /** Puts a host of the fleet into the graph, where it is not there yet. */
-  #stand(peer: Peer, standing: Standing): { ties: ListedPeer[]; slots: GatewaySlots } {
+  #stand(peer: Peer, standing: Standing) {
     const { graphs } = peer.swarm;
     const graph = (graphs[peer.transport] ??= new PeerGraph({ random: this.#random }));
     const { zone, rack } = peer.node?.place ?? {};
@@ -230,7 +230,8 @@ export class SwarmTable {
     peer.standing = standing;
     peer.node ??= graph.join(peer, standing.place, peer.leftBytes === 0);
     const ties = graph.ties(peer.node).map(({ member }) => member);
-    return { ties, slots: graph.slots(peer.node) };
+    const spares = graph.spares(peer.node, standing.missing ?? 0);
+    return { ties, slots: graph.slots(peer.node), spares };
   }
 
   #unstand(peer: Peer): void {

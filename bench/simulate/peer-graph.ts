@@ -15,6 +15,8 @@ export type Pair = readonly [one: number, other: number, sinceSeconds: number];
 export interface Neighbourhood {
   /** Each pair once. */
   readonly pairs: readonly Pair[];
+  /** By host: whom its tracker names when it misses a neighbour that died. Pairs that may never be. */
+  readonly spares: ReadonlyMap<number, ReadonlyMap<number, number>>;
   /** By host. */
   readonly slots: readonly GatewaySlots[];
 }
@@ -35,8 +37,9 @@ export const policyGraph =
       for (const { member } of graph.ties(node)) pairs.add(node.member, member);
     }
     const slots = nodes.map((node) => graph.slots(node));
+    const spares = drawSpares({ graph, nodes, pairs, random }, deaths);
     mend({ graph, nodes, pairs, random }, deaths);
-    return { pairs: pairs.list, slots };
+    return { pairs: pairs.list, slots, spares };
   };
 
 /**
@@ -53,7 +56,7 @@ export const joiningGraph =
       for (const { member } of graph.ties(node)) pairs.add(node.member, member);
       slots.push(graph.slots(node));
     }
-    return { pairs: pairs.list, slots };
+    return { pairs: pairs.list, slots, spares: new Map() };
   };
 
 function* joinAll(graph: PeerGraph<number>, fleet: Fleet): Generator<GraphNode<number>> {
@@ -68,6 +71,23 @@ interface Mending {
   readonly nodes: readonly GraphNode<number>[];
   readonly pairs: PairSet;
   readonly random: Random;
+}
+
+/** For each that dies, and each host beside it, another that it is told of when it asks. */
+function drawSpares(
+  { graph, nodes, pairs }: Mending,
+  deaths: Deaths,
+): Map<number, Map<number, number>> {
+  const spares = new Map<number, Map<number, number>>();
+  for (const dead of deaths.keys()) {
+    for (const { member: host } of graph.ties(nodes[dead]!)) {
+      const [spare] = graph.spares(nodes[host]!, 1);
+      if (spare === undefined) continue;
+      pairs.add(host, spare, Infinity);
+      spares.set(host, (spares.get(host) ?? new Map<number, number>()).set(dead, spare));
+    }
+  }
+  return spares;
 }
 
 /**

@@ -58,7 +58,7 @@ export class Seeds {
   onHave(edge: number, piece: number): void {
     const seed = this.#state.edges.owners[edge]!;
     if (this.#over[seed] === 1) return;
-    this.#injections[seed]!.onHave(piece);
+    this.#injections[seed]!.onHave(edge, piece, this.#state.queue.now * 1_000);
     this.#hand(edge);
   }
 

@@ -3,7 +3,7 @@ import { Edges } from './edges.ts';
 import { EventQueue } from './event-queue.ts';
 import type { Fleet } from './fleet.ts';
 import { Paces } from './paces.ts';
-import type { GraphMaker } from './peer-graph.ts';
+import type { GraphMaker, Neighbourhood } from './peer-graph.ts';
 import { Random } from './random.ts';
 import { Requests } from './requests.ts';
 
@@ -60,6 +60,7 @@ export class SwarmState {
   readonly edges: Edges;
   /** By host. */
   readonly slots: readonly GatewaySlots[];
+  readonly spares: Neighbourhood['spares'];
   readonly requests: Requests;
   readonly paces: Paces;
   readonly pickers: readonly PiecePicker[];
@@ -77,8 +78,9 @@ export class SwarmState {
     this.spec = spec;
     const random = new Random(spec.seed);
     this.random = () => random.number();
-    const { pairs, slots } = spec.graph(fleet, random);
+    const { pairs, slots, spares } = spec.graph(fleet, random);
     this.slots = slots;
+    this.spares = spares;
     this.edges = new Edges(pairs, fleet);
     const edges = this.edges.count;
     const news = latencySeconds.map((seconds) => seconds + times.gatherSeconds);

@@ -24,6 +24,8 @@ export interface SwarmOutcome {
   readonly looks: number;
 }
 
+/** To the tracker and back, and to the other host: TCP and TLS. */
+const spareTrips = 3;
 /** So many events go by until others on this thread have their turn. */
 const slice = 200_000;
 
@@ -167,7 +169,8 @@ export class Swarm {
     for (let edge = edges.first(host); edge < edges.first(host + 1); edge++) {
       const since = edges.sinceSeconds[edge]!;
       if (since > queue.now) {
-        if (edges.neighbours[edge]! > host) queue.plan(since, kinds.connect, edge);
+        if (since < Infinity && edges.neighbours[edge]! > host)
+          queue.plan(since, kinds.connect, edge);
         continue;
       }
       if (alive[edges.neighbours[edge]!] === 0) continue;
@@ -177,8 +180,9 @@ export class Swarm {
 
   /** Both sides are connected, and hear what the other has. */
   #onConnect(edge: number): void {
-    const { edges, alive } = this.#state;
+    const { edges, alive, connected } = this.#state;
     const other = edges.others[edge]!;
+    if (connected[edge] === 1) return;
     if (alive[edges.owners[edge]!] === 0 || alive[edges.owners[other]!] === 0) return;
     this.#connect(edge);
     this.#connect(other);
@@ -230,6 +234,22 @@ export class Swarm {
     connected[edge] = 0;
     this.#changeKnown(edge, -1);
     if (host < spec.fleet.seeds) this.#seeds.onGone(edge);
-    else this.#downloads.forget(edge);
+    else {
+      this.#downloads.forget(edge);
+      this.#askForSpare(edge);
+    }
+  }
+
+  /** Who misses a neighbour asks its tracker for another, and connects: some round trips. */
+  #askForSpare(lost: number): void {
+    const { edges, spares, have, queue, spec } = this.#state;
+    const host = edges.owners[lost]!;
+    const spare = have[host]!.isFull ? undefined : spares.get(host)?.get(edges.neighbours[lost]!);
+    if (spare === undefined) return;
+    for (let edge = edges.first(host); edge < edges.first(host + 1); edge++) {
+      if (edges.neighbours[edge] !== spare) continue;
+      const tripSeconds = 2 * spec.latencySeconds[edges.distances[edge]!]!;
+      queue.plan(queue.now + spareTrips * tripSeconds, kinds.connect, edge);
+    }
   }
 }

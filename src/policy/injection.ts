@@ -5,8 +5,13 @@ interface Handed<Peer> {
   readonly atMs: number;
 }
 
-/** A piece that nobody was seen to have after so long is handed to another. */
-const patienceMs = 10_000;
+/**
+ * A piece that nobody was seen to have after some times as long as they take is handed to another;
+ * before any was seen, after the longest time.
+ */
+const patience = { times: 5, leastMs: 1_000, mostMs: 10_000 };
+/** How much the last piece weighs in the time that they take. */
+const newWeight = 1 / 8;
 
 /**
  * Which piece a seed hands to whom. A seed's link is the one way by which an image comes into a
@@ -20,6 +25,10 @@ export class Injection<Peer> {
   readonly #fresh: number[];
   readonly #handed = new Map<number, Handed<Peer>>();
   readonly #owing = new Map<Peer, number>();
+  /** Who did not have a piece in time is handed none until it is seen to have one. */
+  readonly #stalled = new Set<Peer>();
+  /** How long it takes until a piece is seen. */
+  #takenMs: number | undefined;
 
   constructor(
     components: { readonly random: () => number },
@@ -36,22 +45,34 @@ export class Injection<Peer> {
 
   addPeer(peer: Peer, pieces: Bitfield | undefined): void {
     this.#owing.set(peer, 0);
-    for (const piece of pieces ?? []) this.onHave(piece);
+    for (const piece of pieces ?? []) this.#see(piece);
   }
 
   /** What it was handed and was not seen to have is handed to others. */
   removePeer(peer: Peer): void {
     if (!this.#owing.delete(peer)) return;
+    this.#stalled.delete(peer);
     for (const [piece, handed] of this.#handed) if (handed.peer === peer) this.#takeBack(piece);
   }
 
-  /** Somebody has this piece: it is out. */
-  onHave(piece: number): void {
+  /** A peer has this piece: it is out. */
+  onHave(peer: Peer, piece: number, nowMs: number): void {
+    this.#stalled.delete(peer);
+    const atMs = this.#see(piece);
+    if (atMs === undefined) return;
+    const tookMs = nowMs - atMs;
+    this.#takenMs ??= tookMs;
+    this.#takenMs += (tookMs - this.#takenMs) * newWeight;
+  }
+
+  /** @returns when it was handed to somebody, if it was and nobody had it until now */
+  #see(piece: number): number | undefined {
     this.#seen[piece] = 1;
     const handed = this.#handed.get(piece);
-    if (handed === undefined) return;
+    if (handed === undefined) return undefined;
     this.#handed.delete(piece);
     this.#owing.set(handed.peer, (this.#owing.get(handed.peer) ?? 1) - 1);
+    return handed.atMs;
   }
 
   /**
@@ -61,7 +82,7 @@ export class Injection<Peer> {
   hand(peer: Peer, most: number, nowMs: number): number[] {
     const pieces: number[] = [];
     let owing = this.#owing.get(peer);
-    if (owing === undefined) return pieces;
+    if (owing === undefined || this.#stalled.has(peer)) return pieces;
     for (; owing < most; owing += 1) {
       const piece = this.#nextFresh();
       if (piece === undefined) break;
@@ -79,11 +100,14 @@ export class Injection<Peer> {
     }
   }
 
-  /** Takes back what nobody was seen to have for too long: who was handed it may be slow, or ill. */
+  /** Takes back what nobody was seen to have for too long: who was handed it may be slow, or dead. */
   expire(nowMs: number): void {
-    for (const [piece, { atMs }] of this.#handed) {
+    const { times, leastMs, mostMs } = patience;
+    const dueMs = Math.max(leastMs, Math.min(mostMs, times * (this.#takenMs ?? mostMs)));
+    for (const [piece, { peer, atMs }] of this.#handed) {
       // They were handed out in this order.
-      if (nowMs - atMs < patienceMs) return;
+      if (nowMs - atMs < dueMs) return;
+      this.#stalled.add(peer);
       this.#takeBack(piece);
     }
   }

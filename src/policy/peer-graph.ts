@@ -52,6 +52,8 @@ export const defaultPeerGraphInit: PeerGraphInit = {
 
 /** In a small rack rings coincide in places; so many are looked at for one where they don't. */
 const placeAttempts = 6;
+/** In a small rack most are ties already; so many are drawn for each that is wanted. */
+const spareDraws = 6;
 
 /** A member's place in one ring. */
 interface Link<Member> {
@@ -167,6 +169,25 @@ export class PeerGraph<Member> {
   /** Whether rings would connect nearly all of a rack to all, and a few of them to too few. */
   #isMesh({ level, nodes, parent }: Group<Member>): boolean {
     return level === 0 && (parent?.parts ?? 0) > 1 && nodes.length <= 2 * this.#init.nearRings + 1;
+  }
+
+  /**
+   * Others for a member that can't reach some of its ties, until those are known to be gone: drawn
+   * among the hosts of its rack and, for a gateway, where there are too few, the gateways beyond.
+   */
+  spares(node: GraphNode<Member>, count: number): Member[] {
+    const known = new Set(this.ties(node).map(({ member }) => member)).add(node.member);
+    const spares: Member[] = [];
+    for (const { group } of node.seats) {
+      const { nodes } = group;
+      for (let draws = spareDraws * count; draws > 0 && spares.length < count; draws--) {
+        const drawn = nodes[Math.floor(this.#random() * nodes.length)];
+        if (drawn === undefined || known.has(drawn.member)) continue;
+        known.add(drawn.member);
+        spares.push(drawn.member);
+      }
+    }
+    return spares;
   }
 
   slots(node: GraphNode<Member>): GatewaySlots {

@@ -29,13 +29,16 @@ const progress = z.strictObject({
   sources: z.strictObject({ rack: bytes, zone: bytes, fleet: bytes, origin: bytes, reused: bytes }),
 });
 
+/** So many are named beside the ties of a host, at the most. */
+export const maxSpares = 8;
+
 const swarmClaim = z.strictObject({
   /** For v2 the first 20 bytes of the info-hash (BEP 52). */
   infoHash: hash,
   leftBytes: bytes,
   event: z.enum(['started', 'completed', 'stopped']).optional(),
-  /** It is connected to too few: others beside its ties would help. */
-  isLonely: z.boolean().optional(),
+  /** So many of its ties can't be reached, and have no spare: others would help. */
+  missing: z.int().min(0).max(maxSpares).optional(),
   origin: originClaim.optional(),
   progress: progress.optional(),
 });
@@ -68,21 +71,21 @@ const intervalMs = z.number().min(100).max(86_400_000);
 
 const slot = z.int().min(0).max(1_000).nullable();
 
+const namedPeer = z.object({
+  host: z.string().max(45),
+  port: z.int().min(1).max(65_535),
+  isWhole: z.boolean(),
+});
+
 const swarmAnswer = z.object({
   infoHash: hash,
   seeds: z.int().min(0),
   downloaders: z.int().min(0),
   /** Where it may be announced later than the others. */
   intervalMs: intervalMs.optional(),
-  peers: z
-    .array(
-      z.object({
-        host: z.string().max(45),
-        port: z.int().min(1).max(65_535),
-        isWhole: z.boolean(),
-      }),
-    )
-    .max(1_000),
+  peers: z.array(namedPeer).max(1_000),
+  /** Who can stand in for ties that are missing. */
+  spares: z.array(namedPeer).max(maxSpares).optional(),
   /** What the host stands for: as a gateway of its rack, and of its zone. */
   slots: z.tuple([slot, slot]),
   origin: origin.optional(),

@@ -1,4 +1,5 @@
 import type { Endpoint } from './announce.ts';
+import { endpointKey, Ties, type IsConnected } from './ties.ts';
 
 interface Entry {
   readonly endpoint: Endpoint;
@@ -19,31 +20,29 @@ const maxFailures = 8;
 export class DialBook {
   readonly #now: () => number;
   readonly #entries = new Map<string, Entry>();
-  /** By their keys: whom a tracker of ours said that this host should be connected to. */
-  #ties: ReadonlySet<string> = new Set();
+  /** Whom a tracker of ours said that this host should be connected to. */
+  readonly ties: Ties;
 
   constructor(components: { now: () => number }) {
     this.#now = components.now;
+    this.ties = new Ties(components);
   }
 
   get isEmpty(): boolean {
     return this.#entries.size === 0;
   }
 
-  /** Whether a tracker of ours said whom to be connected to. */
-  get hasTies(): boolean {
-    return this.#ties.size > 0;
-  }
-
-  /** Notes whom to be connected to; those that it was before are not dialed any more. */
-  setTies(endpoints: readonly Endpoint[]): void {
-    const before = this.#ties;
-    this.#ties = new Set(endpoints.map(keyOf));
-    for (const key of before) {
-      const entry = this.#ties.has(key) ? undefined : this.#entries.get(key);
-      if (entry?.state === 'idle') this.#entries.delete(key);
+  /**
+   * Notes whom to be connected to, as `Ties.set` does; those that are known otherwise, and waited for
+   * their turn, are not dialed any more.
+   */
+  setTies(told: Parameters<Ties['set']>[0], isConnected: IsConnected): void {
+    const before = [...this.#entries.values()].filter(({ endpoint }) => this.ties.has(endpoint));
+    this.ties.set(told, isConnected);
+    for (const { endpoint, state } of before) {
+      if (state === 'idle' && !this.ties.has(endpoint)) this.#entries.delete(endpointKey(endpoint));
     }
-    this.add(endpoints);
+    this.add([...told.ties, ...told.spares].filter((endpoint) => this.ties.has(endpoint)));
   }
 
   /** How many connections are being opened. */
@@ -59,7 +58,7 @@ export class DialBook {
    */
   add(endpoints: readonly Endpoint[], hash?: Buffer): void {
     for (const endpoint of endpoints) {
-      const key = keyOf(endpoint);
+      const key = endpointKey(endpoint);
       if (endpoint.port === 0 || this.#entries.has(key)) continue;
       if (this.#entries.size >= maxEntries) return;
       this.#entries.set(key, {
@@ -90,7 +89,7 @@ export class DialBook {
 
   /** Under which of the hashes of an image this endpoint is to be dialed; the first is the best. */
   hashFor(endpoint: Endpoint, hashes: readonly Buffer[]): Buffer | undefined {
-    const entry = this.#entries.get(keyOf(endpoint));
+    const entry = this.#entries.get(endpointKey(endpoint));
     const noted = entry?.hash;
     const usual = noted !== undefined && hashes.some((hash) => hash.equals(noted));
     const hash = usual ? noted : hashes[0];
@@ -99,7 +98,7 @@ export class DialBook {
   }
 
   succeeded(endpoint: Endpoint): void {
-    const entry = this.#entries.get(keyOf(endpoint));
+    const entry = this.#entries.get(endpointKey(endpoint));
     if (entry === undefined) return;
     entry.state = 'connected';
     entry.failures = 0;
@@ -111,7 +110,7 @@ export class DialBook {
    * does. Where another hash was not tried yet, it is dialed with that at once, else as after `ended`.
    */
   unanswered(endpoint: Endpoint, hashes: readonly Buffer[]): void {
-    const entry = this.#entries.get(keyOf(endpoint));
+    const entry = this.#entries.get(endpointKey(endpoint));
     if (entry === undefined || entry.state === 'forgone') return;
     if (entry.hash !== undefined) entry.unanswered.push(entry.hash.toString('hex'));
     entry.hash = hashes.find((hash) => !entry.unanswered.includes(hash.toString('hex')));
@@ -123,7 +122,7 @@ export class DialBook {
 
   /** Never dials this endpoint again: it is ourselves, or it lied. */
   forgo(endpoint: Endpoint): void {
-    const entry = this.#entries.get(keyOf(endpoint));
+    const entry = this.#entries.get(endpointKey(endpoint));
     if (entry !== undefined) entry.state = 'forgone';
   }
 
@@ -132,10 +131,10 @@ export class DialBook {
    * once, where it has ended for a reason that is known and over.
    */
   ended(endpoint: Endpoint, { again = false } = {}): void {
-    const key = keyOf(endpoint);
+    const key = endpointKey(endpoint);
     const entry = this.#entries.get(key);
     if (entry === undefined || entry.state === 'forgone') return;
-    if (this.hasTies && !this.#ties.has(key)) {
+    if (!this.ties.isEmpty && !this.ties.has(endpoint)) {
       this.#entries.delete(key);
       return;
     }
@@ -147,5 +146,3 @@ export class DialBook {
     if (entry.failures > maxFailures) this.#entries.delete(key);
   }
 }
-
-const keyOf = ({ host, port }: Endpoint): string => `${host} ${port}`;

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { isStarlingError } from '../errors.ts';
 import type { Endpoint } from './announce.ts';
 import type { Connections } from './connections.ts';
@@ -10,6 +9,7 @@ import { whyUnanswered } from './refusals.ts';
 import type { SealedMembers } from './sealed-members.ts';
 import type { Swarm } from './swarm.ts';
 import type { SwarmTies } from './swarm-announcing.ts';
+import { endpointKey, type IsConnected } from './ties.ts';
 import type { Welcome } from './welcome.ts';
 
 export interface DialerComponents {
@@ -42,6 +42,8 @@ export class Dialer {
   readonly #components: DialerComponents;
   readonly #init: DialerInit;
   #closed = false;
+  /** How many ties were missing when a tracker said last whom to be connected to. */
+  #missed = 0;
 
   constructor(components: DialerComponents, init: DialerInit) {
     this.#components = components;
@@ -59,33 +61,54 @@ export class Dialer {
    * nothing is on its way: too many at a time, and each piece takes long to be whole. A tracker that
    * has just started knows few hosts yet, and is not a reason to leave the others.
    */
-  tie(endpoints: SwarmTies['endpoints']): void {
+  tie({ endpoints, spares }: SwarmTies): void {
     const { swarm, dials } = this.#components;
     // Two that have everything have nothing to say to each other.
-    dials.setTies(endpoints.filter(({ isWhole }) => !isWhole || !swarm.isWhole));
+    const ties = endpoints.filter(({ isWhole }) => !isWhole || !swarm.isWhole);
+    dials.setTies({ ties, spares: swarm.isWhole ? [] : spares }, this.#isConnected());
+    this.#missed = this.missing;
     if (endpoints.length >= fewestTies) {
-      const ties = new Set(endpoints.map(addressText));
+      const named = new Set(endpoints.map(endpointKey));
       for (const peer of swarm.peers) {
         if (!peer.outgoing || peer.extension?.place === undefined) continue;
-        if (!ties.has(peer.address) && swarm.isIdle(peer)) peer.close();
+        if (named.has(peer.address) || dials.ties.hasKey(peer.address)) continue;
+        if (swarm.isIdle(peer)) peer.close();
       }
     }
     this.dialMore();
   }
 
+  /** How many of its ties this host can't reach and has no spare for, while it fetches. */
+  get missing(): number {
+    const { swarm, dials } = this.#components;
+    return swarm.isWhole ? 0 : dials.ties.missing(this.#isConnected());
+  }
+
+  /** Whether more are missing than when the tracker last said whom to be connected to; once. */
+  takeLoss(): boolean {
+    const { missing } = this;
+    const hasLost = missing > this.#missed;
+    this.#missed = missing;
+    return hasLost;
+  }
+
+  #isConnected(): IsConnected {
+    const connected = new Set([...this.#components.swarm.peers].map((peer) => peer.listenAddress));
+    return (key) => connected.has(key);
+  }
+
   /** Who has an image whole waits to be asked, but for those that it is tied to. */
   dialMore(): void {
     const { swarm, dials, connections } = this.#components;
-    const connected = new Set([...swarm.peers].map((peer) => peer.listenAddress));
-    const isConnected = (endpoint: Endpoint) => connected.has(addressText(endpoint));
+    const isConnected = this.#isConnected();
     while (
       !this.#closed &&
-      (!swarm.isWhole || dials.hasTies) &&
+      (!swarm.isWhole || !dials.ties.isEmpty) &&
       swarm.state !== 'failed' &&
       swarm.peers.size + dials.dialing < wantedPeers &&
       !connections.isFull
     ) {
-      const endpoint = dials.next(isConnected);
+      const endpoint = dials.next((other) => isConnected(endpointKey(other)));
       if (endpoint === undefined) return;
       this.#dial(endpoint);
     }
@@ -101,7 +124,7 @@ export class Dialer {
       apps: [...apps],
     });
     const shown = members.ownClaims;
-    const init = { address: addressText(endpoint), outgoing: true };
+    const init = { address: endpointKey(endpoint), outgoing: true };
     const peer = connections.take(link, init, (handshake) => {
       dials.succeeded(endpoint);
       welcome.take(peer, handshake, () => {
@@ -135,6 +158,3 @@ const neverOpened = (error: Error | undefined): boolean =>
   isStarlingError(error) &&
   typeof error.evidence.code === 'string' &&
   error.evidence.code !== 'PEER_CLOSED';
-
-const addressText = ({ host, port }: Endpoint): string =>
-  isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;

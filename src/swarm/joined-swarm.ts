@@ -100,9 +100,10 @@ export class JoinedSwarm implements AsyncDisposable {
         transport: listeners.transport,
         ports: listeners.ports,
         origin: webSeeds?.permit,
-        onTies: ({ endpoints, slots }) => {
-          this.swarm.setSlots(slots);
-          this.dialer.tie(endpoints);
+        missing: () => this.dialer.missing,
+        onTies: (ties) => {
+          this.swarm.setSlots(ties.slots);
+          this.dialer.tie(ties);
         },
         onEndpoints: (endpoints, hash) => {
           this.dialer.add(endpoints, hash);
@@ -131,7 +132,7 @@ export class JoinedSwarm implements AsyncDisposable {
         budget: originBudget,
         hasOtherSources: () => hasTracker || !this.#dials.isEmpty,
         onHurry: () => {
-          this.#announcing.hurryOrigin();
+          this.#announcing.hurry();
         },
       },
     );
@@ -158,6 +159,7 @@ export class JoinedSwarm implements AsyncDisposable {
   tick(): void {
     this.swarm.tick();
     this.dialer.dialMore();
+    if (this.dialer.takeLoss()) this.#announcing.hurry();
   }
 
   /** Leaves; what was fetched stays on disk. */

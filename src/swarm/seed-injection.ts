@@ -80,7 +80,7 @@ export class SeedInjection {
 
   onHave(peer: Peer, piece: number): void {
     if (this.#over) return;
-    this.#injection.onHave(piece);
+    this.#injection.onHave(peer, piece, this.#components.now());
     if (this.#active && this.#injection.isDone) this.#end();
     else this.#hand(peer);
   }

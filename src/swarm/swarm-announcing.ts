@@ -1,6 +1,6 @@
 import type { GatewaySlots } from '../policy/index.ts';
 import type { AnnounceRequest, AnnounceResponse, Endpoint } from './announce.ts';
-import type { SwarmAnswer, SwarmProgress } from './announce-batch.ts';
+import { maxSpares, type SwarmAnswer, type SwarmProgress } from './announce-batch.ts';
 import { Announcer } from './announcer.ts';
 import type { Transport } from './data/data-protocol.ts';
 import type { OriginTalk } from './origin-permit.ts';
@@ -11,6 +11,8 @@ import type { SwarmTalk, TrackerSession } from './tracker-session.ts';
 /** Whom this host should be connected to for an image, and nobody else of its fleet. */
 export interface SwarmTies {
   readonly endpoints: readonly (Endpoint & { readonly isWhole: boolean })[];
+  /** Who can stand in for those that can't be reached. */
+  readonly spares: readonly Endpoint[];
   readonly slots: GatewaySlots;
 }
 
@@ -30,6 +32,8 @@ export interface SwarmAnnouncingInit {
   readonly ports: ReadonlyMap<Transport, number>;
   /** How the origin is talked of with the tracker, where there are web seeds. */
   readonly origin: OriginTalk | undefined;
+  /** How many of its ties this host can't reach. */
+  readonly missing: () => number;
   /** What a tracker of ours says. */
   readonly onTies: (ties: SwarmTies) => void;
   /** Where peers are that have the image under this hash, of 20 bytes, says another tracker. */
@@ -38,8 +42,6 @@ export interface SwarmAnnouncingInit {
 }
 
 const wantedPeers = 50;
-/** With fewer connections a host asks for others than its ties. */
-const fewPeers = 2;
 
 /**
  * Keeps one swarm announced. Members of a fleet announce it to the tracker that is responsible for it,
@@ -59,8 +61,6 @@ export class SwarmAnnouncing implements SwarmTalk, AsyncDisposable {
   /** The v1 hashes that are announced, in hexadecimal. */
   readonly #announced = new Set<string>();
   #closed = false;
-  /** It was told of its ties once, so that few connections mean that those are not enough. */
-  #isTied = false;
   #last = { atMs: 0, receivedBytes: 0 };
 
   constructor(components: SwarmAnnouncingComponents, init: SwarmAnnouncingInit) {
@@ -97,11 +97,10 @@ export class SwarmAnnouncing implements SwarmTalk, AsyncDisposable {
   }
 
   claim(): ReturnType<SwarmTalk['claim']> {
-    const swarm = this.#swarm;
-    const isLonely = this.#isTied && !swarm.isWhole && swarm.peers.size < fewPeers;
+    const missing = Math.min(maxSpares, this.#init.missing());
     return {
-      leftBytes: swarm.leftBytes,
-      isLonely: isLonely ? true : undefined,
+      leftBytes: this.#swarm.leftBytes,
+      missing: missing > 0 ? missing : undefined,
       progress: this.#progress(),
     };
   }
@@ -130,11 +129,14 @@ export class SwarmAnnouncing implements SwarmTalk, AsyncDisposable {
     return !this.#swarm.isWhole && this.#swarm.peers.size === 0;
   }
 
-  onAnswer({ peers, slots }: SwarmAnswer): void {
+  onAnswer({ peers, spares = [], slots }: SwarmAnswer): void {
     if (this.#closed) return;
-    this.#isTied = true;
     const [rack, zone] = slots;
-    this.#init.onTies({ endpoints: peers, slots: [rack ?? undefined, zone ?? undefined] });
+    this.#init.onTies({
+      endpoints: peers,
+      spares,
+      slots: [rack ?? undefined, zone ?? undefined],
+    });
   }
 
   onForeignAnswer({ endpoints }: AnnounceResponse): void {
@@ -198,8 +200,8 @@ export class SwarmAnnouncing implements SwarmTalk, AsyncDisposable {
     for (const announcer of this.#announcers) announcer.announceCompleted();
   }
 
-  /** There is something to ask of the origin: the tracker is asked for leave soon. */
-  hurryOrigin(): void {
+  /** There is something to ask of the tracker: for leave to use the origin, for others to connect to. */
+  hurry(): void {
     for (const session of this.#joined) session.hurry(this);
   }
 

@@ -20,7 +20,7 @@ test('each piece is handed to one peer, and to each about as many as it takes', 
       had.get(peer)?.push(...handed);
       pieces.push(...handed);
       const got = peer === 'fast' || step % 4 === 0 ? pieces.shift() : undefined;
-      if (got !== undefined) injection.onHave(got);
+      if (got !== undefined) injection.onHave(peer, got, 0);
     }
   }
   const all = [...had.values()].flat();
@@ -31,7 +31,7 @@ test('each piece is handed to one peer, and to each about as many as it takes', 
 test('what others have already is handed to nobody', () => {
   const injection = make(10);
   injection.addPeer('a', undefined);
-  for (const piece of [0, 3, 5]) injection.onHave(piece);
+  for (const piece of [0, 3, 5]) injection.onHave('b', piece, 0);
   expect(injection.hand('a', 10, 0).toSorted((a, b) => a - b)).toEqual([1, 2, 4, 6, 7, 8, 9]);
   expect(injection.hand('stranger', 10, 0)).toEqual([]);
 });
@@ -40,14 +40,38 @@ test('what a peer was handed and did not get is handed to another when it goes, 
   const injection = make(4);
   injection.addPeer('a', undefined);
   injection.addPeer('b', undefined);
-  const [kept, ...lost] = injection.hand('a', 4, 0);
-  injection.onHave(kept ?? -1);
+  const lost = injection.hand('a', 4, 0);
   injection.expire(9_999);
   expect(injection.hand('b', 1, 9_999)).toEqual([]);
   injection.expire(10_000);
   expect(injection.hand('b', 1, 10_000)).toHaveLength(1);
   injection.removePeer('b');
-  expect(injection.hand('a', 4, 10_000).toSorted()).toEqual(lost.toSorted());
+  injection.addPeer('c', undefined);
+  expect(injection.hand('c', 4, 10_000).toSorted()).toEqual(lost.toSorted());
+});
+
+test('where pieces are seen soon, one that is not is handed to another soon', () => {
+  const injection = make(40);
+  for (const peer of ['a', 'b']) injection.addPeer(peer, undefined);
+  for (let at = 0; at < 20; at++) {
+    const [piece = -1] = injection.hand('a', 1, at * 300);
+    injection.onHave('a', piece, (at + 1) * 300);
+  }
+  const [kept] = injection.hand('a', 1, 10_000);
+  injection.expire(11_499);
+  expect(injection.hand('b', 20, 11_499)).not.toContain(kept);
+  injection.expire(11_500);
+  expect(injection.hand('b', 21, 11_500)).toContain(kept);
+});
+
+test('who did not have a piece in time is handed no other until it is seen to have one', () => {
+  const injection = make(40);
+  injection.addPeer('dead', undefined);
+  expect(injection.hand('dead', 2, 0)).toHaveLength(2);
+  injection.expire(10_000);
+  expect(injection.hand('dead', 2, 10_000)).toEqual([]);
+  injection.onHave('dead', 7, 11_000);
+  expect(injection.hand('dead', 2, 11_000)).toHaveLength(2);
 });
 
 const anyStep = fc.record({
@@ -62,7 +86,7 @@ test('whatever happens, no piece is in two hands, nobody has too many, and none 
     fc.property(fc.array(anyStep, { maxLength: 100 }), fc.integer(), (steps, seed) => {
       const injection = make(20, seed);
       const seen = new Set<number>();
-      const hands = new Map<number, { peer: string; atMs: number }>();
+      const hands = new Map<number, { peer: string; atMs: number; isDoubtful: boolean }>();
       const peers = new Set<string>();
       let nowMs = 0;
       for (const { what, peer, piece, most } of steps) {
@@ -75,27 +99,35 @@ test('whatever happens, no piece is in two hands, nobody has too many, and none 
           peers.delete(peer);
           for (const [at, handed] of hands) if (handed.peer === peer) hands.delete(at);
         } else if (what === 'have') {
-          injection.onHave(piece);
+          injection.onHave(peer, piece, nowMs);
           seen.add(piece);
           hands.delete(piece);
         } else if (what === 'expire') {
           injection.expire(nowMs);
-          for (const [at, { atMs }] of hands) if (nowMs - atMs >= 10_000) hands.delete(at);
+          for (const [at, handed] of hands) {
+            if (nowMs - handed.atMs >= 10_000) hands.delete(at);
+            // It depends on how soon others were seen.
+            else if (nowMs - handed.atMs >= 1_000) handed.isDoubtful = true;
+          }
         } else {
           for (const at of injection.hand(peer, most, nowMs)) {
             expect(peers.has(peer)).toBe(true);
-            expect(seen.has(at) || hands.has(at)).toBe(false);
-            hands.set(at, { peer, atMs: nowMs });
+            expect(seen.has(at) || hands.get(at)?.isDoubtful === false).toBe(false);
+            hands.set(at, { peer, atMs: nowMs, isDoubtful: false });
           }
-          const own = [...hands.values()].filter((handed) => handed.peer === peer);
+          const own = [...hands.values()].filter(
+            (handed) => handed.peer === peer && !handed.isDoubtful,
+          );
           expect(own.length).toBeLessThanOrEqual(Math.max(most, 4));
         }
       }
       injection.addPeer('last', undefined);
-      for (const at of injection.hand('last', 20, nowMs)) hands.set(at, { peer: 'last', atMs: 0 });
+      for (const at of injection.hand('last', 20, nowMs)) {
+        hands.set(at, { peer: 'last', atMs: nowMs, isDoubtful: false });
+      }
       expect(seen.union(new Set(hands.keys())).size).toBe(20);
       expect(injection.isDone).toBe(hands.size === 0);
-      for (const at of hands.keys()) injection.onHave(at);
+      for (const at of hands.keys()) injection.onHave('last', at, nowMs);
       expect(injection.isDone).toBe(true);
     }),
     { numRuns: 300 },

@@ -187,3 +187,37 @@ test('a host of a large swarm has few neighbours, and is few steps away from all
   }
   expect(steps).toBeLessThanOrEqual(8);
 });
+
+test('spares are hosts of the own rack or, for gateways, gateways beyond; none is known already', () => {
+  fc.assert(
+    fc.property(anyLife, fc.integer(), fc.integer({ min: 0, max: 8 }), (steps, seed, count) => {
+      const world = new World(seed);
+      for (const { joins, zone, rack, isSeed, at } of steps) {
+        if (joins) world.join(zone, rack, isSeed);
+        else world.leave(at);
+      }
+      for (const [host, node] of world.nodes) {
+        const spares = world.graph.spares(node, count);
+        expect(spares.length).toBeLessThanOrEqual(count);
+        expect(new Set(spares).size).toBe(spares.length);
+        const known = new Set([host, ...world.ties(host).map(({ member }) => member)]);
+        const isGateway = node.seats.length > 1;
+        for (const spare of spares) {
+          expect(known).not.toContain(spare);
+          const isNear =
+            spare.place.zone === host.place.zone && spare.place.rack === host.place.rack;
+          expect(isNear || isGateway).toBe(true);
+        }
+      }
+    }),
+  );
+});
+
+test('who misses a tie in a large rack is given another', () => {
+  const world = new World(1);
+  const hosts = Array.from({ length: 40 }, () => world.join('z', 'r'));
+  for (const host of hosts) {
+    const node = world.nodes.get(host);
+    expect(node && world.graph.spares(node, 4)).toHaveLength(4);
+  }
+});

@@ -124,6 +124,11 @@ test('a hash under which it was named is tried first, while it is one of the ima
 const second = { host: '192.0.2.2', port: 6_881 };
 const third = { host: '192.0.2.3', port: 6_881 };
 
+/** A tracker says whom to be connected to. */
+const tie = (dials: DialBook, ties: (typeof endpoint)[], spares: (typeof endpoint)[] = []) => {
+  dials.setTies({ ties, spares }, nobody);
+};
+
 /** All that are to be dialed now. */
 function due(dials: DialBook) {
   const all = [];
@@ -133,17 +138,26 @@ function due(dials: DialBook) {
 
 test('new ties are dialed, and those that were ties before are not any more', () => {
   const { book: dials } = book();
-  expect(dials.hasTies).toBe(false);
-  dials.setTies([endpoint, second]);
-  expect(dials.hasTies).toBe(true);
-  dials.setTies([second, third]);
+  expect(dials.ties.isEmpty).toBe(true);
+  tie(dials, [endpoint, second]);
+  expect(dials.ties.isEmpty).toBe(false);
+  tie(dials, [second, third]);
   expect(due(dials)).toEqual([second, third]);
+});
+
+test('a spare is dialed where a tie is missing, and only there', () => {
+  const { book: dials, clock } = book();
+  tie(dials, [endpoint], [second]);
+  expect(due(dials)).toEqual([endpoint]);
+  clock.ms += 10_000;
+  tie(dials, [endpoint], [second, third]);
+  expect(due(dials)).toEqual([second]);
 });
 
 test('who was named otherwise is dialed beside the ties, and forgotten when it ended', () => {
   const { book: dials, clock } = book();
   dials.add([endpoint]);
-  dials.setTies([second]);
+  tie(dials, [second]);
   expect(due(dials)).toEqual([endpoint, second]);
   dials.ended(endpoint);
   dials.ended(second);
@@ -153,25 +167,25 @@ test('who was named otherwise is dialed beside the ties, and forgotten when it e
 
 test('a connection to who is no tie any more is kept in the book until it ends', () => {
   const { book: dials, clock } = book();
-  dials.setTies([endpoint]);
+  tie(dials, [endpoint]);
   dials.next(nobody);
   dials.succeeded(endpoint);
-  dials.setTies([second]);
+  tie(dials, [second]);
   dials.add([endpoint]);
   expect(due(dials)).toEqual([second]);
   dials.ended(endpoint);
   clock.ms += 60_000;
   expect(due(dials)).toEqual([]);
-  dials.setTies([endpoint]);
+  tie(dials, [endpoint]);
   expect(due(dials)).toEqual([endpoint]);
 });
 
 test('while nobody says whom to be connected to, who ended is tried again', () => {
   const { book: dials, clock } = book();
-  dials.setTies([endpoint]);
+  tie(dials, [endpoint]);
   dials.next(nobody);
-  dials.setTies([]);
-  expect(dials.hasTies).toBe(false);
+  tie(dials, []);
+  expect(dials.ties.isEmpty).toBe(true);
   dials.ended(endpoint);
   clock.ms += 60_000;
   expect(due(dials)).toEqual([endpoint]);
@@ -179,11 +193,11 @@ test('while nobody says whom to be connected to, who ended is tried again', () =
 
 test('a liar stays forgone though it is named as a tie', () => {
   const { book: dials } = book();
-  dials.setTies([endpoint]);
+  tie(dials, [endpoint]);
   dials.next(nobody);
   dials.forgo(endpoint);
-  dials.setTies([second]);
-  dials.setTies([endpoint]);
+  tie(dials, [second]);
+  tie(dials, [endpoint]);
   expect(due(dials)).toEqual([]);
 });
 

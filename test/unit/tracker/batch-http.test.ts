@@ -187,25 +187,25 @@ test('who has fetched all keeps its ties and its slot, and is whole to others', 
 });
 
 test.each([true, false])(
-  'a lonely host is told of others beside its ties (sealed: %s)',
+  'a host that misses ties is told of as many others, and of no more (sealed: %s)',
   async (sealed) => {
     const { tracker } = await runTracker();
     for (let number = 1; number <= 40; number++)
       await announce(tracker, batchOf(number, { sealed }));
-    const ties = hostsIn(await announceOne(tracker, batchOf(20, { sealed })));
-    const swarms = [claimOf({ isLonely: true })];
-    const all = hostsIn(await announceOne(tracker, batchOf(20, { sealed, swarms })));
-    expect(all.slice(0, ties.length)).toEqual(ties);
-    expect(all.length).toBeGreaterThan(ties.length);
-    expect(new Set(all).size).toBe(all.length);
-    expect(all).not.toContain(20);
+    const before = await announceOne(tracker, batchOf(20, { sealed }));
+    const swarms = [claimOf({ missing: 3 })];
+    const { spares = [], ...after } = await announceOne(tracker, batchOf(20, { sealed, swarms }));
+    expect(after).toEqual(before);
+    const ports = spares.map(({ port }) => port - 1_000);
+    expect(new Set(ports).size).toBe(3);
+    for (const known of [20, ...hostsIn(before)]) expect(ports).not.toContain(known);
   },
 );
 
 test('sealed and plain hosts are kept apart, and ordinary clients know the plain ones', async () => {
   const { tracker } = await runTracker();
   const infoHash = Buffer.alloc(20, 'h').toString('hex');
-  const swarms = [claimOf({ infoHash, isLonely: true })];
+  const swarms = [claimOf({ infoHash })];
   const told = async (number: number, sealed: boolean) =>
     hostsIn(await announceOne(tracker, batchOf(number, { sealed, swarms })));
   await told(1, true);

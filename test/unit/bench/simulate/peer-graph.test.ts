@@ -11,7 +11,7 @@ test('beside a dead host others hear of each other when their tracker has forgot
     [90, 40],
   ]);
   const { pairs } = policyGraph({}, deaths)(fleet, new Random(1));
-  const later = pairs.filter(([, , since]) => since > 0);
+  const later = pairs.filter(([, , since]) => since > 0 && since < Infinity);
   // Four rings, a gap in each.
   expect(later.length).toBeGreaterThan(4);
   expect(later.length).toBeLessThanOrEqual(8);
@@ -28,4 +28,18 @@ test('the connections from the start are the same whoever dies', () => {
   const atStart = (deaths: ReadonlyMap<number, number>) =>
     policyGraph({}, deaths)(fleet, new Random(1)).pairs.filter(([, , since]) => since === 0);
   expect(atStart(new Map([[20, 5]]))).toEqual(atStart(new Map()));
+});
+
+test('who is beside a host that dies has a spare, and the pair waits until it is asked for', () => {
+  const { pairs, spares } = policyGraph({}, new Map([[20, 5]]))(fleet, new Random(1));
+  const beside = pairs.filter(([one, other, since]) => since === 0 && (one === 20 || other === 20));
+  expect([...spares.keys()].toSorted()).toEqual(
+    beside.map(([one, other]) => (one === 20 ? other : one)).toSorted(),
+  );
+  for (const [host, instead] of spares) {
+    const spare = instead.get(20);
+    const pair = pairs.find(([one, other]) => one === host && other === spare);
+    const back = pairs.find(([one, other]) => one === spare && other === host);
+    expect((pair ?? back)?.[2]).toBe(Infinity);
+  }
 });

@@ -1,0 +1,93 @@
+import { expect, test } from 'vitest';
+import { endpointKey, Ties } from '../../../src/swarm/ties.ts';
+
+const endpoints = [1, 2, 3, 4].map((number) => ({ host: `192.0.2.${number}`, port: 6_881 }));
+const [one, two, spare, other] = endpoints as [
+  (typeof endpoints)[0],
+  (typeof endpoints)[0],
+  (typeof endpoints)[0],
+  (typeof endpoints)[0],
+];
+
+function world() {
+  const clock = { ms: 0 };
+  const connected = new Set<string>();
+  const isConnected = (key: string) => connected.has(key);
+  const ties = new Ties({ now: () => clock.ms });
+  return {
+    clock,
+    ties,
+    missing: () => ties.missing(isConnected),
+    tell: (named: (typeof endpoints)[0][], spares: (typeof endpoints)[0][] = []) => {
+      ties.set({ ties: named, spares }, isConnected);
+    },
+    connect: (endpoint: (typeof endpoints)[0]) => connected.add(endpointKey(endpoint)),
+    lose: (endpoint: (typeof endpoints)[0]) => connected.delete(endpointKey(endpoint)),
+  };
+}
+
+test('a tie that was connected is missing as soon as it is not, and another after a while', () => {
+  const { clock, missing, tell, connect, lose } = world();
+  tell([one, two]);
+  connect(one);
+  expect(missing()).toBe(0);
+  lose(one);
+  expect(missing()).toBe(1);
+  clock.ms += 9_999;
+  expect(missing()).toBe(1);
+  clock.ms += 1;
+  expect(missing()).toBe(2);
+  connect(two);
+  expect(missing()).toBe(1);
+});
+
+test('a spare stands in for a missing tie from when it is named until it is lost too', () => {
+  const { ties, missing, tell, connect, lose } = world();
+  tell([one, two]);
+  connect(one);
+  connect(two);
+  expect(missing()).toBe(0);
+  lose(one);
+  tell([one, two], [spare]);
+  expect([missing(), ties.has(spare)]).toEqual([0, true]);
+  connect(spare);
+  expect(missing()).toBe(0);
+  // It was asked for again meanwhile, and nothing more is missing.
+  tell([one, two], [other]);
+  expect([ties.has(spare), ties.has(other)]).toEqual([true, false]);
+  lose(spare);
+  expect(missing()).toBe(1);
+});
+
+test('spares are let go when the tracker knows who is gone, or the tie is back', () => {
+  const { ties, missing, tell, connect, lose } = world();
+  const loseOne = () => {
+    tell([one, two]);
+    connect(one);
+    missing();
+    lose(one);
+    tell([one, two], [spare]);
+    connect(spare);
+    expect(ties.has(spare)).toBe(true);
+  };
+  loseOne();
+  tell([two, other]);
+  expect([ties.has(spare), ties.has(one), missing()]).toEqual([false, false, 0]);
+  loseOne();
+  connect(one);
+  tell([one, two]);
+  expect(ties.has(spare)).toBe(false);
+});
+
+test('a spare that becomes a tie is one', () => {
+  const { ties, missing, tell, connect, lose } = world();
+  tell([one, two]);
+  connect(one);
+  missing();
+  lose(one);
+  tell([one, two], [spare]);
+  connect(spare);
+  tell([two, spare]);
+  expect([ties.has(spare), missing()]).toEqual([true, 0]);
+  expect(endpointKey({ host: '2001:db8::1', port: 1 })).toBe('[2001:db8::1]:1');
+});
