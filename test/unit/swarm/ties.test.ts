@@ -1,13 +1,9 @@
 import { expect, test } from 'vitest';
 import { endpointKey, Ties } from '../../../src/swarm/ties.ts';
 
-const endpoints = [1, 2, 3, 4].map((number) => ({ host: `192.0.2.${number}`, port: 6_881 }));
-const [one, two, spare, other] = endpoints as [
-  (typeof endpoints)[0],
-  (typeof endpoints)[0],
-  (typeof endpoints)[0],
-  (typeof endpoints)[0],
-];
+const endpoint = (number: number) => ({ host: `192.0.2.${number}`, port: 6_881 });
+type Endpoint = ReturnType<typeof endpoint>;
+const [one, two, spare, other] = [endpoint(1), endpoint(2), endpoint(3), endpoint(4)];
 
 function world() {
   const clock = { ms: 0 };
@@ -18,11 +14,11 @@ function world() {
     clock,
     ties,
     missing: () => ties.missing(isConnected),
-    tell: (named: (typeof endpoints)[0][], spares: (typeof endpoints)[0][] = []) => {
+    tell: (named: Endpoint[], spares: Endpoint[] = []) => {
       ties.set({ ties: named, spares }, isConnected);
     },
-    connect: (endpoint: (typeof endpoints)[0]) => connected.add(endpointKey(endpoint)),
-    lose: (endpoint: (typeof endpoints)[0]) => connected.delete(endpointKey(endpoint)),
+    connect: (at: Endpoint) => connected.add(endpointKey(at)),
+    lose: (at: Endpoint) => connected.delete(endpointKey(at)),
   };
 }
 
