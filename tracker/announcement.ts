@@ -17,6 +17,8 @@ export interface Announcement {
   readonly transport: Transport;
   /** Of a host of the fleet: where it stands. It is told of its ties in the graph of its fleet. */
   readonly standing?: Standing | undefined;
+  /** How many of its ties a host of the fleet can't reach. */
+  readonly missing?: number | undefined;
   /** Whether it can be told only of peers that have an address of the same kind (BEP 15). */
   readonly sameFamily?: boolean;
 }
@@ -26,8 +28,6 @@ export interface Standing {
   readonly place: Place;
   readonly host: string | undefined;
   readonly progress: SwarmProgress | undefined;
-  /** How many of its ties it can't reach. */
-  readonly missing?: number | undefined;
 }
 
 /** How a peer speaks: inside TLS with members of its fleet, or as every BitTorrent client does. */

@@ -72,7 +72,8 @@ function toQuery(batch: AnnounceBatch, claim: SwarmClaim, address: string): Orig
     // In a sealed swarm there are hosts of the fleet only, and all hang together by their ties.
     wanted: sealed ? 0 : othersWanted,
     transport: sealed ? 'sealed' : 'plain',
-    standing: { place: { zone, rack }, host, progress, missing },
+    standing: { place: { zone, rack }, host, progress },
+    missing,
     origin,
   };
 }

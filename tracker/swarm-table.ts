@@ -130,9 +130,9 @@ export class SwarmTable {
     if (before !== undefined) this.#unlink(before);
     const peer = this.#link(swarm, before, endpoint, announcement, intervalMs);
     if (announcement.event === 'completed' && peer.leftBytes === 0 && !wasSeed) swarm.completed++;
-    const { standing } = announcement;
+    const { standing, missing } = announcement;
     const stoodBefore = before?.standing;
-    const ties = standing && this.#stand(peer, standing);
+    const ties = standing && this.#stand(peer, standing, missing);
     this.#watched.get(infoHash)?.(peer, stoodBefore);
     return { ...resultOf(swarm, this.#draw(swarm, peer, announcement), toldMs), ...ties };
   }
@@ -222,7 +222,7 @@ export class SwarmTable {
   }
 
   /** Puts a host of the fleet into the graph, where it is not there yet. */
-  #stand(peer: Peer, standing: Standing) {
+  #stand(peer: Peer, standing: Standing, missing = 0) {
     const { graphs } = peer.swarm;
     const graph = (graphs[peer.transport] ??= new PeerGraph({ random: this.#random }));
     const { zone, rack } = peer.node?.place ?? {};
@@ -230,7 +230,7 @@ export class SwarmTable {
     peer.standing = standing;
     peer.node ??= graph.join(peer, standing.place, peer.leftBytes === 0);
     const ties = graph.ties(peer.node).map(({ member }) => member);
-    const spares = graph.spares(peer.node, standing.missing ?? 0);
+    const spares = graph.spares(peer.node, missing);
     return { ties, slots: graph.slots(peer.node), spares };
   }
 

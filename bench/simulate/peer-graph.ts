@@ -37,8 +37,9 @@ export const policyGraph =
       for (const { member } of graph.ties(node)) pairs.add(node.member, member);
     }
     const slots = nodes.map((node) => graph.slots(node));
-    const spares = drawSpares({ graph, nodes, pairs, random }, deaths);
-    mend({ graph, nodes, pairs, random }, deaths);
+    const world = { graph, nodes, pairs, random };
+    const spares = drawSpares(world, deaths);
+    mend(world, deaths);
     return { pairs: pairs.list, slots, spares };
   };
 
@@ -66,7 +67,7 @@ function* joinAll(graph: PeerGraph<number>, fleet: Fleet): Generator<GraphNode<n
   }
 }
 
-interface Mending {
+interface World {
   readonly graph: PeerGraph<number>;
   readonly nodes: readonly GraphNode<number>[];
   readonly pairs: PairSet;
@@ -75,7 +76,7 @@ interface Mending {
 
 /** For each that dies, and each host beside it, another that it is told of when it asks. */
 function drawSpares(
-  { graph, nodes, pairs }: Mending,
+  { graph, nodes, pairs }: World,
   deaths: Deaths,
 ): Map<number, Map<number, number>> {
   const spares = new Map<number, Map<number, number>>();
@@ -94,7 +95,7 @@ function drawSpares(
  * Closes the gaps that the dead leave, as tracker and hosts do: the tracker forgets who has been
  * silent for too long, and those beside it hear of one another when they announce themselves next.
  */
-function mend({ graph, nodes, pairs, random }: Mending, deaths: Deaths): void {
+function mend({ graph, nodes, pairs, random }: World, deaths: Deaths): void {
   const announces = new AnnounceTimes({ random, deaths });
   const forgotten = [...deaths.keys()].map((host) => ({
     host,

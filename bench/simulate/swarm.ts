@@ -169,8 +169,9 @@ export class Swarm {
     for (let edge = edges.first(host); edge < edges.first(host + 1); edge++) {
       const since = edges.sinceSeconds[edge]!;
       if (since > queue.now) {
-        if (since < Infinity && edges.neighbours[edge]! > host)
-          queue.plan(since, kinds.connect, edge);
+        // A spare waits until it is asked for.
+        const isPlanned = since < Infinity && edges.neighbours[edge]! > host;
+        if (isPlanned) queue.plan(since, kinds.connect, edge);
         continue;
       }
       if (alive[edges.neighbours[edge]!] === 0) continue;

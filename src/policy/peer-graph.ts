@@ -176,8 +176,10 @@ export class PeerGraph<Member> {
    * among the hosts of its rack and, for a gateway, where there are too few, the gateways beyond.
    */
   spares(node: GraphNode<Member>, count: number): Member[] {
-    const known = new Set(this.ties(node).map(({ member }) => member)).add(node.member);
     const spares: Member[] = [];
+    // As a rule none are wanted.
+    if (count === 0) return spares;
+    const known = new Set(this.ties(node).map(({ member }) => member)).add(node.member);
     for (const { group } of node.seats) {
       const { nodes } = group;
       for (let draws = spareDraws * count; draws > 0 && spares.length < count; draws--) {

@@ -1,5 +1,6 @@
 import type { Endpoint } from './announce.ts';
-import { endpointKey, Ties, type IsConnected } from './ties.ts';
+import { endpointText } from './endpoint.ts';
+import { Ties, type IsConnected, type NamedTies } from './ties.ts';
 
 interface Entry {
   readonly endpoint: Endpoint;
@@ -32,17 +33,15 @@ export class DialBook {
     return this.#entries.size === 0;
   }
 
-  /**
-   * Notes whom to be connected to, as `Ties.set` does; those that are known otherwise, and waited for
-   * their turn, are not dialed any more.
-   */
-  setTies(told: Parameters<Ties['set']>[0], isConnected: IsConnected): void {
+  /** Notes whom to be connected to, as `Ties.set` says; those that it was before are not dialed any more. */
+  setTies(named: NamedTies, isConnected: IsConnected): void {
     const before = [...this.#entries.values()].filter(({ endpoint }) => this.ties.has(endpoint));
-    this.ties.set(told, isConnected);
+    this.ties.set(named, isConnected);
     for (const { endpoint, state } of before) {
-      if (state === 'idle' && !this.ties.has(endpoint)) this.#entries.delete(endpointKey(endpoint));
+      if (state === 'idle' && !this.ties.has(endpoint))
+        this.#entries.delete(endpointText(endpoint));
     }
-    this.add([...told.ties, ...told.spares].filter((endpoint) => this.ties.has(endpoint)));
+    this.add([...named.ties, ...named.spares].filter((endpoint) => this.ties.has(endpoint)));
   }
 
   /** How many connections are being opened. */
@@ -58,7 +57,7 @@ export class DialBook {
    */
   add(endpoints: readonly Endpoint[], hash?: Buffer): void {
     for (const endpoint of endpoints) {
-      const key = endpointKey(endpoint);
+      const key = endpointText(endpoint);
       if (endpoint.port === 0 || this.#entries.has(key)) continue;
       if (this.#entries.size >= maxEntries) return;
       this.#entries.set(key, {
@@ -89,7 +88,7 @@ export class DialBook {
 
   /** Under which of the hashes of an image this endpoint is to be dialed; the first is the best. */
   hashFor(endpoint: Endpoint, hashes: readonly Buffer[]): Buffer | undefined {
-    const entry = this.#entries.get(endpointKey(endpoint));
+    const entry = this.#entries.get(endpointText(endpoint));
     const noted = entry?.hash;
     const usual = noted !== undefined && hashes.some((hash) => hash.equals(noted));
     const hash = usual ? noted : hashes[0];
@@ -98,7 +97,7 @@ export class DialBook {
   }
 
   succeeded(endpoint: Endpoint): void {
-    const entry = this.#entries.get(endpointKey(endpoint));
+    const entry = this.#entries.get(endpointText(endpoint));
     if (entry === undefined) return;
     entry.state = 'connected';
     entry.failures = 0;
@@ -110,7 +109,7 @@ export class DialBook {
    * does. Where another hash was not tried yet, it is dialed with that at once, else as after `ended`.
    */
   unanswered(endpoint: Endpoint, hashes: readonly Buffer[]): void {
-    const entry = this.#entries.get(endpointKey(endpoint));
+    const entry = this.#entries.get(endpointText(endpoint));
     if (entry === undefined || entry.state === 'forgone') return;
     if (entry.hash !== undefined) entry.unanswered.push(entry.hash.toString('hex'));
     entry.hash = hashes.find((hash) => !entry.unanswered.includes(hash.toString('hex')));
@@ -122,7 +121,7 @@ export class DialBook {
 
   /** Never dials this endpoint again: it is ourselves, or it lied. */
   forgo(endpoint: Endpoint): void {
-    const entry = this.#entries.get(endpointKey(endpoint));
+    const entry = this.#entries.get(endpointText(endpoint));
     if (entry !== undefined) entry.state = 'forgone';
   }
 
@@ -131,7 +130,7 @@ export class DialBook {
    * once, where it has ended for a reason that is known and over.
    */
   ended(endpoint: Endpoint, { again = false } = {}): void {
-    const key = endpointKey(endpoint);
+    const key = endpointText(endpoint);
     const entry = this.#entries.get(key);
     if (entry === undefined || entry.state === 'forgone') return;
     if (!this.ties.isEmpty && !this.ties.has(endpoint)) {

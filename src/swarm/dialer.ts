@@ -9,7 +9,8 @@ import { whyUnanswered } from './refusals.ts';
 import type { SealedMembers } from './sealed-members.ts';
 import type { Swarm } from './swarm.ts';
 import type { SwarmTies } from './swarm-announcing.ts';
-import { endpointKey, type IsConnected } from './ties.ts';
+import { endpointText } from './endpoint.ts';
+import type { IsConnected } from './ties.ts';
 import type { Welcome } from './welcome.ts';
 
 export interface DialerComponents {
@@ -68,7 +69,7 @@ export class Dialer {
     dials.setTies({ ties, spares: swarm.isWhole ? [] : spares }, this.#isConnected());
     this.#missed = this.missing;
     if (endpoints.length >= fewestTies) {
-      const named = new Set(endpoints.map(endpointKey));
+      const named = new Set(endpoints.map(endpointText));
       for (const peer of swarm.peers) {
         if (!peer.outgoing || peer.extension?.place === undefined) continue;
         if (named.has(peer.address) || dials.ties.hasKey(peer.address)) continue;
@@ -108,7 +109,7 @@ export class Dialer {
       swarm.peers.size + dials.dialing < wantedPeers &&
       !connections.isFull
     ) {
-      const endpoint = dials.next((other) => isConnected(endpointKey(other)));
+      const endpoint = dials.next((other) => isConnected(endpointText(other)));
       if (endpoint === undefined) return;
       this.#dial(endpoint);
     }
@@ -124,7 +125,7 @@ export class Dialer {
       apps: [...apps],
     });
     const shown = members.ownClaims;
-    const init = { address: endpointKey(endpoint), outgoing: true };
+    const init = { address: endpointText(endpoint), outgoing: true };
     const peer = connections.take(link, init, (handshake) => {
       dials.succeeded(endpoint);
       welcome.take(peer, handshake, () => {

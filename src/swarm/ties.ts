@@ -1,4 +1,5 @@
 import type { Endpoint } from './announce.ts';
+import { endpointText } from './endpoint.ts';
 
 /** A host that this one should be connected to. */
 interface Tie {
@@ -7,15 +8,17 @@ interface Tie {
   wasConnected: boolean;
 }
 
-/** Whether there is a connection to a peer, whoever opened it. */
+/** Whether there is a connection to a peer, whoever opened it; by its endpoint as text. */
 export type IsConnected = (key: string) => boolean;
+
+/** What a tracker says: whom to be connected to, and who can stand in for those that are missing. */
+export interface NamedTies {
+  readonly ties: readonly Endpoint[];
+  readonly spares: readonly Endpoint[];
+}
 
 /** After so long one that was never reached counts as missing. */
 const openingMs = 10_000;
-
-/** By what an endpoint is known: `host:port`, of IPv6 in brackets. */
-export const endpointKey = ({ host, port }: Endpoint): string =>
-  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
 /**
  * Whom a tracker of ours says that this host should be connected to for an image, and the spares
@@ -37,7 +40,7 @@ export class Ties {
 
   /** Whether it is one, or stands in for one. */
   has(endpoint: Endpoint): boolean {
-    return this.hasKey(endpointKey(endpoint));
+    return this.hasKey(endpointText(endpoint));
   }
 
   hasKey(key: string): boolean {
@@ -48,13 +51,10 @@ export class Ties {
    * Takes what the tracker says. Spares that are connected stay, as many as ties are missing; new ones
    * come after them.
    */
-  set(
-    told: { readonly ties: readonly Endpoint[]; readonly spares: readonly Endpoint[] },
-    isConnected: IsConnected,
-  ): void {
-    const ties = this.#merge(told.ties, this.#ties);
-    const before = [...this.#spares].filter(([key, spare]) => this.#holds(key, spare, isConnected));
-    const spares = [...new Map([...before, ...this.#merge(told.spares, this.#spares)])];
+  set(named: NamedTies, isConnected: IsConnected): void {
+    const ties = this.#merge(named.ties, this.#ties);
+    const before = this.#held(this.#spares, isConnected);
+    const spares = [...new Map([...before, ...this.#merge(named.spares, this.#spares)])];
     this.#ties = ties;
     const free = spares.filter(([key]) => !ties.has(key));
     this.#spares = new Map(free.slice(0, this.#lost(isConnected)));
@@ -62,20 +62,22 @@ export class Ties {
 
   /** How many ties can't be reached, for which nobody stands in. */
   missing(isConnected: IsConnected): number {
-    const standIns = [...this.#spares].filter(([key, spare]) =>
-      this.#holds(key, spare, isConnected),
-    );
-    return Math.max(0, this.#lost(isConnected) - standIns.length);
+    const standIns = this.#held(this.#spares, isConnected).length;
+    return Math.max(0, this.#lost(isConnected) - standIns);
   }
 
   #merge(endpoints: readonly Endpoint[], before: ReadonlyMap<string, Tie>): Map<string, Tie> {
     const toldMs = this.#now();
-    const keys = endpoints.map(endpointKey);
+    const keys = endpoints.map(endpointText);
     return new Map(keys.map((key) => [key, before.get(key) ?? { toldMs, wasConnected: false }]));
   }
 
   #lost(isConnected: IsConnected): number {
-    return [...this.#ties].filter(([key, tie]) => !this.#holds(key, tie, isConnected)).length;
+    return this.#ties.size - this.#held(this.#ties, isConnected).length;
+  }
+
+  #held(ties: ReadonlyMap<string, Tie>, isConnected: IsConnected): (readonly [string, Tie])[] {
+    return [...ties].filter(([key, tie]) => this.#holds(key, tie, isConnected));
   }
 
   /** Whether there is a connection, or one may still come about. */

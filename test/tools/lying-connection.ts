@@ -393,6 +393,7 @@ export class LyingConnection {
     this.say({ type: 'hashes', range, hashes });
   }
 
+  /** Says a message; as slowly as its lie is. */
   say(message: Message): void {
     if (this.#socket.destroyed) return;
     const bytes = encodeMessage(message);

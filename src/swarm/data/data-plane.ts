@@ -1,6 +1,7 @@
 import type { Server, Socket } from 'node:net';
 import { PeerError } from '../../errors.ts';
 import { mayHave } from '../../trust/sealed.ts';
+import { endpointText } from '../endpoint.ts';
 import { Admission, type SealedPeer } from './admission.ts';
 import { BlockSource } from './block-source.ts';
 import { BufferPool } from './buffer-pool.ts';
@@ -335,8 +336,5 @@ function mergeVerified(last: DataEvent | undefined, event: DataEvent): boolean {
 
 const noTally = { receivedBytes: 0, sentBytes: 0, windowBytes: 0, rateBytesPerSecond: 0 };
 
-const addressOf = (socket: Socket): string => {
-  const host = (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
-  const port = socket.remotePort ?? 0;
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-};
+const addressOf = ({ remoteAddress = '', remotePort: port = 0 }: Socket): string =>
+  endpointText({ host: remoteAddress.replace(/^::ffff:/, ''), port });
