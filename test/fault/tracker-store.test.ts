@@ -107,8 +107,13 @@ describeWithProgram('etcd', 'a tracker whose etcd is gone', () => {
     const cluster = await EtcdCluster.forTest(1);
     const [etcd] = cluster.members;
     const tracker = await AuditedTracker.start(directory, `etcd://${cluster.hosts.join(',')}`);
-    for (const change of [tracker.set('before'), tracker.approve(), tracker.createToken()]) {
-      expect((await change).status).toBeLessThan(300);
+    // One after the other, so that they are in the log in the order in which they were acknowledged.
+    for (const change of [
+      () => tracker.set('before'),
+      () => tracker.approve(),
+      () => tracker.createToken(),
+    ]) {
+      expect((await change()).status).toBeLessThan(300);
     }
     await etcd?.kill();
     const changes = [
